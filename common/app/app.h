@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "app/config.h"
+#include "base/roles.h"
 #include "db/db.h"
 #include "db/migrate.h"
 #include "entity/entity.h"
@@ -35,6 +36,8 @@ struct daemon {
 	void (*stop)(struct app *app);
 	/* Own commands: "sync-bridge status ..."; NULL: none. Answers the exit status. */
 	int (*command)(int argc, char **argv);
+	/* On SIGHUP, on the loop: reread files. NULL: nothing. */
+	void (*reload)(struct app *app);
 };
 
 struct app {
@@ -51,10 +54,6 @@ struct app *app_current(void);
 /* Runs work as a request of the daemon itself (actor "system") in a new coroutine; work frees
  * its own arg. A failure is logged with the name. */
 void app_background(const char *name, void (*work)(struct request *rq, void *arg), void *arg);
-
-/* Role names to bits; dies on an unknown name. "*" is every bit. */
-uint64_t roles_parse(const char *names);
-bool role_allowed(const struct actor *actor, uint64_t roles);
 
 /* Whole life of the process. */
 int app_main(const struct daemon *daemon, int argc, char **argv);
