@@ -28,7 +28,8 @@ struct coro *coro_self(void);   /* NULL when the loop itself runs */
 int coro_count(void);           /* alive, for drain and metrics */
 
 /* Parks the running coroutine until coro_wake. Waking a coroutine that is not parked yet is
- * remembered: its next park returns at once. */
+ * remembered: its next park returns at once. So a park may return early: loop on what you
+ * wait for. Never wake a coroutine that may have ended. */
 void coro_park(void);
 void coro_wake(struct coro *coro);
 

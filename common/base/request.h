@@ -12,7 +12,8 @@
  *		log_fault(&rq, "overdue job");         // rq.fault says what happened
  *	request_release(&rq);
  *
- * While a request lives, cJSON allocates from its arena (see base/json.h).
+ * From its first run until its release the request is its coroutine's current one, and cJSON
+ * allocates from its arena (see base/json.h).
  */
 #ifndef BASE_REQUEST_H
 #define BASE_REQUEST_H
@@ -40,6 +41,7 @@ struct request {
 	struct arena arena;
 	struct fault fault;            /* valid after request_run answered false */
 	jmp_buf *root;
+	struct request *outer;         /* the request this coroutine works for otherwise */
 	char trace_id[33];             /* W3C trace id, 32 hex digits */
 	char traceparent[56];          /* to hand on: 00-<trace>-<new span>-01 */
 	const struct actor *actor;     /* never NULL once the work runs */
@@ -48,7 +50,8 @@ struct request {
 	struct http_exchange *http;    /* NULL for background work; http/ owns it */
 	void *mail;                    /* event/: changes waiting for COMMIT */
 	void (*committed)(struct request *rq);  /* called after a successful COMMIT, if set */
-	void (*rolled_back)(struct request *rq);  /* db/: called when the root unwinds, if set */
+	/* db/: called when a run unwinds and at release; rolls back what is still open. */
+	void (*rolled_back)(struct request *rq);
 };
 
 /* trace ids are made anew; request_trace continues a caller's "traceparent". */
