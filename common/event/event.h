@@ -25,7 +25,21 @@ struct change {
 	const char *record;     /* JSON of the record now; of a deleted one, as it last was */
 };
 
-/* Inside a transaction only. Queued with the transaction's other statements, not awaited. */
+/* Inside a transaction only. Queued with the transaction's other statements, not awaited. The
+ * strings must live as long as the request. changed is made in SQL: the top-level members that
+ * differ between before and record, without version and updated_at (null equals absent). */
 void event_append(struct request *rq, const struct change *change);
+
+/* Handler of GET /api/v1/events?after=&entity=&record_id=&type=&limit= : the log in an order that
+ * never changes behind the reader, as {"data":[...],"next_cursor":...}. Each row carries its
+ * position "<txid>-<id>"; only transactions older than every running one are shown, so a reader
+ * that goes on from the last position misses nothing. It shows whole records: administrators and
+ * programs only. Yields. */
+void event_list(struct request *rq);
+
+/* Replies GET /{entity}/{id}/timeline?limit=&cursor= : who did what when, newest first, with each
+ * changed field's old and new value. hidden: fields to leave out, space separated, or NULL. The
+ * caller has checked that the record may be read. Yields. */
+void event_timeline(struct request *rq, const char *entity, int64_t id, const char *hidden);
 
 #endif
