@@ -38,7 +38,9 @@ struct record {
 	int64_t id;
 	int64_t version;
 	struct row *row;        /* all columns, as of the last load */
-	const char *json;       /* full state, as of the last event (the next event's "before") */
+	const char *json;       /* full state, as of the last event (the next event's "before");
+	                         * NULL in the saved hook of a new record; no restricted columns */
+	int64_t announced;      /* version of its last event in this transaction; the engine's */
 };
 
 /* Parameters of a verb's body; ended by a NULL name. Unknown members are refused. */
@@ -46,7 +48,7 @@ struct param_spec {
 	const char *name;
 	enum column_type type;
 	bool required;
-	int scale;                    /* of a numeric: decimals at most */
+	int scale;                    /* of a numeric: decimals at most; 0: 4 */
 	const char *references;       /* table, for ids */
 	const char *text;             /* for OpenAPI */
 	const struct param_spec *items;   /* the member is an array of objects with these members */
@@ -73,7 +75,10 @@ struct view {
 	const char *text;
 };
 
-/* A child table shown inside its document. */
+/* A child table shown inside its document, without its parent column and position. A PATCH
+ * takes the array as the new whole: lines with an id are updated, others inserted, missing ones
+ * deleted. Lines of an upsert carry no ids: they are matched by column source_line when the table
+ * has it, by order otherwise. (parent, position) must not be unique unless deferrable. */
 struct lines {
 	const char *name;         /* "lines" */
 	const char *table;
@@ -91,7 +96,7 @@ struct derived {
 };
 
 struct restricted {
-	const char *columns;      /* space separated; hidden from everyone but: */
+	const char *columns;      /* space separated, lines' as "lines.unit_cost"; hidden from all but: */
 	const char *allow;
 };
 
@@ -117,7 +122,8 @@ struct entity {
 	 * prepare: the body as the client sent it, before validation: fill defaults. record is NULL
 	 * on create. saved: rows and lines are written; compute totals (set-based SQL), check rules.
 	 * Runs before the event, which carries what it wrote. upserted: after saved, when the record
-	 * came by reference from another system. deleting: before the DELETE. */
+	 * came by reference from another system. deleting: before the DELETE.
+	 * What prepare adds to the body may be computed columns; what the client sends may not. */
 	void (*prepare)(struct request *rq, struct record *record, cJSON *body);
 	void (*saved)(struct request *rq, struct record *record, bool created);
 	void (*upserted)(struct request *rq, struct record *record, bool created);
@@ -128,7 +134,9 @@ struct entity {
 
 /* ---- for verbs and hooks ---- */
 
-/* Loads and locks (FOR UPDATE); 404 when there is none. Opens the transaction if need be. */
+/* Loads and locks; 404 when there is none. Opens the transaction if need be. The lock is FOR NO KEY
+ * UPDATE: it holds off other writers but not inserts that refer to the record, so locking a
+ * customer after inserting his order cannot deadlock with another order of his. */
 struct record *record_lock(struct request *rq, struct entity *entity, int64_t id);
 
 /* Columns of the record as loaded. */
@@ -146,6 +154,10 @@ void record_changed(struct request *rq, struct record *record, const char *type)
 /* As POST would: prepare, validate, insert, saved, event "<name>.created". Computed columns may be
  * set here. */
 struct record *record_create(struct request *rq, struct entity *entity, cJSON *body);
+
+/* Replies the record as it is now and as the actor may see it, with its ETag: for a verb that made
+ * another document. A status of 201 adds Location. */
+void record_reply(struct request *rq, struct record *record, int status);
 
 /* ---- for the daemon ---- */
 

@@ -1,0 +1,285 @@
+/* common/entity/plan_write.c -- the SQL texts that write a record and its lines from one JSON body.
+ *
+ * One prepared statement per entity takes the whole body as jsonb, so a create, a patch, a batch
+ * and an upsert all run the same text whatever members they carry.
+ */
+#include "entity/plan.h"
+
+#include <string.h>
+
+static bool
+in_statement(const struct member *member)
+{
+	return member->column && member->settable;
+}
+
+/* x("name" type, ...): the record jsonb is read as. */
+static void
+add_record_type(struct text *out, const struct shape *shape, bool with_id)
+{
+	const char *comma = "";
+
+	text_add(out, "x(");
+	if (with_id) {
+		text_add(out, "\"id\" bigint");
+		comma = ", ";
+	}
+	for (int i = 0; i < shape->count; i++)
+		if (in_statement(&shape->members[i])) {
+			text_addf(out, "%s\"%s\" %s", comma, shape->members[i].name,
+				  shape->members[i].column->sql_type);
+			comma = ", ";
+		}
+	text_add(out, ")");
+}
+
+static void
+add_names(struct text *out, const struct shape *shape)
+{
+	const char *comma = "";
+
+	for (int i = 0; i < shape->count; i++)
+		if (in_statement(&shape->members[i])) {
+			text_addf(out, "%s\"%s\"", comma, shape->members[i].name);
+			comma = ", ";
+		}
+}
+
+/* The body's value, or the column's default where the body does not name it. */
+static void
+add_values(struct text *out, const struct shape *shape, const char *body)
+{
+	const char *comma = "";
+
+	for (int i = 0; i < shape->count; i++) {
+		const struct member *member = &shape->members[i];
+
+		if (!in_statement(member))
+			continue;
+		if (member->column->initial)
+			text_addf(out, "%sCASE WHEN %s ? '%s' THEN x.\"%s\" ELSE %s END", comma, body,
+				  member->name, member->name, member->column->initial);
+		else
+			text_addf(out, "%sx.\"%s\"", comma, member->name);
+		comma = ", ";
+	}
+}
+
+static void
+add_changes(struct text *out, const struct shape *shape, const char *body, const char *alias)
+{
+	for (int i = 0; i < shape->count; i++) {
+		const struct member *member = &shape->members[i];
+
+		if (in_statement(member))
+			text_addf(out, "\"%s\" = CASE WHEN %s ? '%s' THEN x.\"%s\" ELSE %s.\"%s\" END, ",
+				  member->name, body, member->name, member->name, alias, member->name);
+	}
+}
+
+/* (... OR ...): something in the body differs from the row. */
+static void
+add_differs(struct text *out, const struct shape *shape, const char *body, const char *alias)
+{
+	text_add(out, "(false");
+	for (int i = 0; i < shape->count; i++) {
+		const struct member *member = &shape->members[i];
+		const char *as;
+
+		/* The source's version alone is no change. */
+		if (!in_statement(member) || strcmp(member->name, "source_version") == 0)
+			continue;
+		as = strcmp(member->column->sql_type, "json") == 0 ? "::jsonb" : "";
+		text_addf(out, " OR (%s ? '%s' AND x.\"%s\"%s IS DISTINCT FROM %s.\"%s\"%s)", body,
+			  member->name, member->name, as, alias, member->name, as);
+	}
+	text_add(out, ")");
+}
+
+static void
+add_columns(struct text *out, const struct table *table, const char *alias)
+{
+	for (int i = 0; i < table->column_count; i++)
+		text_addf(out, "%s%s.\"%s\"", i ? ", " : "", alias, table->columns[i].name);
+}
+
+static void
+add_returning(struct text *out, const struct entity_plan *plan, bool with_json)
+{
+	text_add(out, " RETURNING ");
+	add_columns(out, plan->shape.table, "t");
+	if (!with_json)
+		return;
+	text_add(out, ", ");
+	plan_add_json(out, plan, 0);
+	text_add(out, " AS json_");
+}
+
+static void
+add_line_insert(struct text *out, const struct line_plan *own, const char *parent, const char *body,
+		const char *condition)
+{
+	text_addf(out, "INSERT INTO \"%s\" (\"%s\", \"position\", ", own->shape.table->name,
+		  own->lines->parent);
+	add_names(out, &own->shape);
+	text_addf(out, ") SELECT %s, e.n::int, ", parent);
+	add_values(out, &own->shape, "e.j");
+	text_addf(out, " FROM %sjsonb_array_elements(coalesce(%s->'%s', '[]')) WITH ORDINALITY AS e(j, n), "
+		       "jsonb_to_record(e.j) AS ",
+		  strcmp(parent, "h.\"id\"") == 0 ? "h, " : "", body, own->lines->name);
+	add_record_type(out, &own->shape, false);
+	text_add(out, condition);
+}
+
+static const char *
+insert_make(const struct entity_plan *plan, const char *conflict)
+{
+	struct text out = text_in(plan_arena());
+
+	if (plan->line_count)
+		text_add(&out, "WITH h AS (");
+	text_addf(&out, "INSERT INTO \"%s\" AS t (", plan->shape.table->name);
+	add_names(&out, &plan->shape);
+	text_add(&out, ") SELECT ");
+	add_values(&out, &plan->shape, "$1::jsonb");
+	text_add(&out, " FROM jsonb_to_record($1::jsonb) AS ");
+	add_record_type(&out, &plan->shape, false);
+	text_add(&out, conflict);
+	add_returning(&out, plan, plan->direct);
+	if (!plan->line_count)
+		return text_str(&out);
+	text_add(&out, ")");
+	for (int i = 0; i < plan->line_count; i++) {
+		text_addf(&out, ", l%d AS (", i);
+		add_line_insert(&out, &plan->lines[i], "h.\"id\"", "$1::jsonb", "");
+		text_add(&out, ")");
+	}
+	text_add(&out, " SELECT ");
+	add_columns(&out, plan->shape.table, "h");
+	text_add(&out, " FROM h");
+	return text_str(&out);
+}
+
+static const char *
+patch_make(const struct entity_plan *plan)
+{
+	struct text out = text_in(plan_arena());
+
+	text_addf(&out, "UPDATE \"%s\" AS t SET ", plan->shape.table->name);
+	add_changes(&out, &plan->shape, "$2::jsonb", "t");
+	text_add(&out, "\"version\" = t.\"version\" + 1, \"updated_at\" = now()"
+		       " FROM jsonb_to_record($2::jsonb) AS ");
+	add_record_type(&out, &plan->shape, false);
+	text_add(&out, " WHERE t.\"id\" = $1::bigint AND ");
+	add_differs(&out, &plan->shape, "$2::jsonb", "t");
+	add_returning(&out, plan, plan->direct);
+	return text_str(&out);
+}
+
+/* set: "" or more assignments, each ending in a comma. */
+static const char *
+touch_make(const struct entity_plan *plan, const char *set)
+{
+	struct text out = text_in(plan_arena());
+
+	text_addf(&out,
+		  "UPDATE \"%s\" AS t SET %s\"version\" = t.\"version\" + 1, \"updated_at\" = now()"
+		  " WHERE t.\"id\" = $1::bigint",
+		  plan->shape.table->name, set);
+	add_returning(&out, plan, true);
+	return text_str(&out);
+}
+
+static void
+line_texts(struct line_plan *own)
+{
+	const char *table = own->shape.table->name;
+	const char *parent = own->lines->parent;
+	struct text update = text_in(plan_arena());
+	struct text insert = text_in(plan_arena());
+
+	own->ids = arena_printf(plan_arena(),
+				"SELECT \"id\"%s FROM \"%s\" WHERE \"%s\" = $1::bigint"
+				" ORDER BY \"position\", \"id\"",
+				own->by_source_line ? ", \"source_line\"" : "", table, parent);
+	own->clear = arena_printf(plan_arena(), "DELETE FROM \"%s\" WHERE \"%s\" = $1::bigint", table,
+				  parent);
+	own->remove = arena_printf(plan_arena(),
+				   "DELETE FROM \"%s\" WHERE \"%s\" = $1::bigint AND \"id\" <> ALL (ARRAY("
+				   "SELECT (e.j->>'id')::bigint FROM jsonb_array_elements($2::jsonb->'%s') e(j)"
+				   " WHERE e.j ? 'id'))",
+				   table, parent, own->lines->name);
+	text_addf(&update, "UPDATE \"%s\" AS l SET ", table);
+	add_changes(&update, &own->shape, "e.j", "l");
+	text_addf(&update,
+		  "\"position\" = e.n::int FROM jsonb_array_elements($2::jsonb->'%s')"
+		  " WITH ORDINALITY AS e(j, n), jsonb_to_record(e.j) AS ",
+		  own->lines->name);
+	add_record_type(&update, &own->shape, true);
+	text_addf(&update,
+		  " WHERE l.\"id\" = x.\"id\" AND l.\"%s\" = $1::bigint AND (l.\"position\" <> e.n OR ", parent);
+	add_differs(&update, &own->shape, "e.j", "l");
+	text_add(&update, ")");
+	own->update = text_str(&update);
+	add_line_insert(&insert, own, "$1::bigint", "$2::jsonb", " WHERE NOT e.j ? 'id'");
+	own->insert = text_str(&insert);
+}
+
+/* One select per reference, so that all that point to nothing are named at once. */
+static void
+add_references(struct text *out, const struct shape *shape, const struct lines *lines)
+{
+	for (int i = 0; i < shape->count; i++) {
+		const struct member *member = &shape->members[i];
+
+		if (!in_statement(member) || !member->column->references ||
+		    member->type != COLUMN_INTEGER)
+			continue;
+		if (out->length)
+			text_add(out, " UNION ALL ");
+		if (lines)
+			text_addf(out,
+				  "SELECT '%s[' || e.n - 1 || '].%s', e.j->>'%s' FROM jsonb_array_elements("
+				  "coalesce($1::jsonb->'%s', '[]')) WITH ORDINALITY AS e(j, n)"
+				  " WHERE e.j->>'%s' IS NOT NULL AND NOT EXISTS (SELECT FROM \"%s\" r"
+				  " WHERE r.\"id\" = (e.j->>'%s')::bigint)",
+				  lines->name, member->name, member->name, lines->name, member->name,
+				  member->column->references, member->name);
+		else
+			text_addf(out,
+				  "SELECT '%s', $1::jsonb->>'%s' WHERE $1::jsonb->>'%s' IS NOT NULL"
+				  " AND NOT EXISTS (SELECT FROM \"%s\" r"
+				  " WHERE r.\"id\" = ($1::jsonb->>'%s')::bigint)",
+				  member->name, member->name, member->name, member->column->references,
+				  member->name);
+	}
+}
+
+void
+plan_write_texts(struct entity_plan *plan)
+{
+	const char *table = plan->shape.table->name;
+	struct text references = text_in(plan_arena());
+
+	plan->insert = insert_make(plan, "");
+	plan->insert_ref = plan->by_ref
+				   ? insert_make(plan, " ON CONFLICT (\"external_ref\") DO NOTHING")
+				   : NULL;
+	plan->patch = patch_make(plan);
+	plan->touch = touch_make(plan, "");
+	if (plan->status)
+		plan->set_status = touch_make(
+			plan, arena_printf(plan_arena(), "\"status\" = $2::%s, ", plan->status->cast));
+	if (plan->by_source_version)
+		plan->advance = arena_printf(plan_arena(),
+					     "UPDATE \"%s\" SET \"source_version\" = $2::bigint"
+					     " WHERE \"id\" = $1::bigint",
+					     table);
+	plan->remove = arena_printf(plan_arena(), "DELETE FROM \"%s\" WHERE \"id\" = $1::bigint", table);
+	add_references(&references, &plan->shape, NULL);
+	for (int i = 0; i < plan->line_count; i++) {
+		line_texts(&plan->lines[i]);
+		add_references(&references, &plan->lines[i].shape, plan->lines[i].lines);
+	}
+	plan->bad_references = references.length ? text_str(&references) : NULL;
+}
