@@ -1,0 +1,130 @@
+"""tests/support/business.py -- people doing random business on both sides while things break.
+
+Every step is repeated with the same Idempotency-Key until it is answered, as a careful client
+does; so what was asked for is known exactly, whatever was killed meanwhile.
+"""
+import http.client
+import random
+import threading
+import time
+import uuid
+
+from api import Api, ApiError
+
+
+class Business:
+    def __init__(self, stack, seed, accounts=6, products=4):
+        self.stack = stack
+        self.random = random.Random(seed)
+        self.tag = f"b{seed}-{uuid.uuid4().hex[:8]}"
+        self.stopping = threading.Event()
+        self.errors = []
+        self.threads = []
+        self.won = []
+        self.slowest_win = 0.0
+        crm = stack.api("crm")
+        self.accounts = [self.do(crm, "POST", "/accounts", {
+            "name": f"{self.tag} account {n}", "type": self.random.choice(["prospect", "customer"])})
+            ["id"] for n in range(accounts)]
+        self.products = [self.do(crm, "POST", "/products", {
+            "sku": f"{self.tag}-{n}", "name": f"Part {n}", "list_price": f"{10 + n}.50"})["id"]
+            for n in range(products)]
+
+    def do(self, api, method, path, body=None):
+        """Until answered; 4xx other than a rerun-able one is an error of the test's own."""
+        headers = {"Idempotency-Key": str(uuid.uuid4())} if method != "GET" else {}
+        while True:
+            try:
+                return api.call(method, path, {} if body is None and method != "GET" else body,
+                                headers)
+            except ApiError as error:
+                again = error.status in (429, 503) or (
+                    error.status == 409 and error.problem.get("code") in ("in_progress", "locked"))
+                if not again:
+                    raise
+            except (OSError, http.client.HTTPException):
+                api.close()
+            if self.stopping.is_set() and time.monotonic() > self.deadline:
+                raise TimeoutError(f"{method} {path} was never answered")
+            time.sleep(0.05)
+
+    # ---- the people ----
+
+    def sell(self):
+        """A rep: opens deals and wins most of them."""
+        crm, chance = Api(self.stack.url("crm"), self.stack.tokens["crm"]), random.Random(1)
+        while not self.stopping.is_set():
+            lines = [{"product_id": product, "quantity": str(chance.randint(1, 9)),
+                      "unit_price": f"{chance.randint(1, 99)}.{chance.randint(0, 99):02}",
+                      "discount_percent": chance.choice(["0", "5", "12.5"])}
+                     for product in chance.sample(self.products, chance.randint(1, 3))]
+            deal = self.do(crm, "POST", "/opportunities", {
+                "account_id": chance.choice(self.accounts), "name": f"{self.tag} deal",
+                "close_date": "2026-12-01", "lines": lines})
+            if chance.random() < 0.85:
+                began = time.monotonic()
+                self.do(crm, "POST", f"/opportunities/{deal['id']}/win")
+                self.slowest_win = max(self.slowest_win, time.monotonic() - began)
+                self.won.append(deal["id"])
+            time.sleep(0.02)
+
+    def stock_up(self):
+        """The warehouse: receives what is short, so that orders can be shipped."""
+        erp = Api(self.stack.url("erp"), self.stack.tokens["erp"])
+        while not self.stopping.is_set():
+            for item in self.do(erp, "GET", "/items?limit=200")["data"]:
+                if float(item["available"]) < 50:
+                    self.do(erp, "POST", "/stock-adjustments", {
+                        "item_id": item["id"], "quantity": "500", "unit_cost": "3.00",
+                        "reason": "Goods received"})
+            time.sleep(0.5)
+
+    def fulfil(self):
+        """Shipping and finance: deliver, invoice and collect for one open order after another."""
+        erp, chance = Api(self.stack.url("erp"), self.stack.tokens["erp"]), random.Random(2)
+        while not self.stopping.is_set():
+            orders = self.do(erp, "GET", "/sales-orders?status=confirmed&limit=20")["data"]
+            for order in orders:
+                if self.stopping.is_set():
+                    return
+                self.fulfil_order(erp, chance, order)
+            time.sleep(0.1)
+
+    def fulfil_order(self, erp, chance, order):
+        try:
+            delivery = self.do(erp, "POST", f"/sales-orders/{order['id']}/deliveries")
+        except ApiError as error:
+            if error.status in (409, 422):   # nothing reserved yet
+                return
+            raise
+        for verb in ("pick", "pack", "ship", "deliver")[:chance.choice([3, 4, 4])]:
+            self.do(erp, "POST", f"/deliveries/{delivery['id']}/{verb}")
+        invoice = self.do(erp, "POST", f"/sales-orders/{order['id']}/invoices")
+        invoice = self.do(erp, "POST", f"/invoices/{invoice['id']}/post")
+        if chance.random() < 0.6 and float(invoice["balance"]) > 0:
+            self.do(erp, "POST", "/payments", {
+                "customer_id": order["customer_id"], "amount": invoice["balance"],
+                "allocations": [{"invoice_id": invoice["id"], "amount": invoice["balance"]}]})
+
+    # ---- running them ----
+
+    def guarded(self, work):
+        try:
+            work()
+        except Exception as error:   # noqa: BLE001 -- shown by stop()
+            self.errors.append(f"{work.__name__}: {error!r}")
+
+    def start(self, *people):
+        for work in people or (self.sell, self.stock_up, self.fulfil):
+            thread = threading.Thread(target=self.guarded, args=(work,), daemon=True)
+            thread.start()
+            self.threads.append(thread)
+        return self
+
+    def stop(self):
+        self.deadline = time.monotonic() + 60
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join(90)
+        assert not self.errors, "\n".join(self.errors)
+        assert not any(thread.is_alive() for thread in self.threads), "a client hangs"
