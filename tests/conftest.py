@@ -10,7 +10,10 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "script"), str(ROOT / "tests/support")]
 
+import openapi  # noqa: E402
 from stack import Stack  # noqa: E402
+
+openapi.watch_replies()
 
 BIN = pathlib.Path(os.environ.get("DOVETAIL_BIN", ROOT / "build-dev/bin"))
 
