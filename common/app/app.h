@@ -31,7 +31,8 @@ struct daemon {
 	struct route *routes;                  /* ended by a NULL method */
 	const struct job *jobs;                /* ended by a NULL name */
 	const struct option *options;          /* the daemon's own, ended by a NULL name */
-	/* After the pool and before the server: the bridge reads bridge.json here. Dies on error. */
+	/* After the pool and before the server: the bridge reads bridge.json here. Dies on error. stop
+	 * runs when draining begins: take no new work; app_background work is waited for. */
 	void (*start)(struct app *app);
 	void (*stop)(struct app *app);
 	/* Own commands: "sync-bridge status ..."; NULL: none. Answers the exit status. */

@@ -1,0 +1,82 @@
+/* common/app/heartbeat.c -- a timer that measures the loop's delay and feeds the watchdogs. */
+#include "app/heartbeat.h"
+
+#include <event2/event.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/coro.h"
+#include "base/log.h"
+
+#define PERIOD_MS 500
+#define WINDOW 20             /* periods: 10 s */
+#define ALIVE_MS 5000
+
+static struct event *timer;
+static int parent = -1;
+static uint64_t last_us;
+static uint64_t lags[WINDOW];
+static int slot;
+
+static void
+tell(char what)
+{
+	if (parent >= 0) {
+		/* A full pipe means the parent has beats enough. */
+		if (write(parent, &what, 1) < 0)
+			return;
+	} else {
+		sd_notify(0, what == HEARTBEAT_READY ? "READY=1" : "WATCHDOG=1");
+	}
+}
+
+static void
+beat(evutil_socket_t fd, short what, void *arg)
+{
+	uint64_t now = clock_us();
+	uint64_t passed = now - last_us;
+
+	lags[slot] = passed > PERIOD_MS * 1000 ? passed - PERIOD_MS * 1000 : 0;
+	slot = (slot + 1) % WINDOW;
+	last_us = now;
+	tell(HEARTBEAT_BEAT);
+}
+
+void
+heartbeat_start(int pipe)
+{
+	static const struct timeval period = { .tv_usec = PERIOD_MS * 1000 };
+
+	parent = pipe;
+	last_us = clock_us();
+	timer = event_new(coro_loop(), -1, EV_PERSIST, beat, NULL);
+	if (!timer)
+		die("out of memory");
+	event_add(timer, &period);
+	tell(HEARTBEAT_READY);
+}
+
+void
+heartbeat_stop(void)
+{
+	if (parent < 0)
+		sd_notify(0, "STOPPING=1");
+}
+
+bool
+heartbeat_alive(void)
+{
+	return clock_us() - last_us < ALIVE_MS * 1000;
+}
+
+uint64_t
+heartbeat_lag_us(void)
+{
+	uint64_t longest = 0;
+
+	for (int i = 0; i < WINDOW; i++)
+		if (lags[i] > longest)
+			longest = lags[i];
+	return longest;
+}
