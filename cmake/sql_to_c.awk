@@ -25,7 +25,7 @@ BEGIN {
 mode == "migrations" && FNR == 1 { begin_migration(FILENAME) }
 {
 	line = $0
-	gsub(/\\/, "\\\\", line)
+	gsub(/\\/, "&&", line)
 	gsub(/"/, "\\\"", line)
 	gsub(/\t/, "\\t", line)
 	print "\t\"" line "\\n\""
