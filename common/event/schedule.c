@@ -1,0 +1,20 @@
+/* common/event/schedule.c -- the steps between attempts: quick first, hourly in the end. */
+#include "event/schedule.h"
+
+static const uint64_t steps_ms[SCHEDULE_STEPS] = {
+	50, 250, 1000, 5000, 30000, 120000, 600000, 1800000, 3600000,
+};
+
+uint64_t
+schedule_delay_ms(int attempts, uint32_t random)
+{
+	int step = attempts < 1 ? 0 : attempts - 1;
+
+	if (step >= SCHEDULE_STEPS)
+		step = SCHEDULE_STEPS - 1;
+
+	uint64_t base = steps_ms[step];
+	uint64_t span = base * 2 / 5;
+
+	return base - span / 2 + random % (span + 1);
+}
