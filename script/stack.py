@@ -43,14 +43,18 @@ def port_is_free(port):
 
 
 class Stack:
-    """One stack in folder var. ports: {"crm": 8081, ...}; 0 or missing picks a free one."""
+    """One stack in folder var. ports: {"crm": 8081, ...}; 0 or missing picks a free one.
 
-    def __init__(self, var, bin_dir, ports=None, database_url=None, options=None):
+    hosts: {"crm": "host", ...} when the daemons run on machines of these names.
+    """
+
+    def __init__(self, var, bin_dir, ports=None, database_url=None, options=None, hosts=None):
         self.var = pathlib.Path(var).absolute()
         self.bin = pathlib.Path(bin_dir)
         self.database_url = database_url
         self.private_cluster = database_url is None
         self.options = options or {}
+        self.hosts = hosts or {}
         self.processes = {}
         self.tokens = {}
         self.ports = {name: (ports or {}).get(name) or free_port() for name in DAEMONS}
@@ -118,8 +122,9 @@ class Stack:
         self.write_secret(f"{name}-url", self.user_url(name))
         values = {
             "database": f"@{self.var}/secrets/{name}-url",
-            "listen": "127.0.0.1",
+            "listen": "0.0.0.0" if self.hosts else "127.0.0.1",
             "port": self.ports[name],
+            "webhook-allow-plain": "on" if self.hosts else "off",
             **self.options.get(name, {}),
         }
         if name == "bridge":
@@ -148,7 +153,7 @@ class Stack:
         (self.var / "bridge.json").write_text(json.dumps(config, indent=2) + "\n")
 
     def url(self, name):
-        return f"http://127.0.0.1:{self.ports[name]}"
+        return f"http://{self.hosts.get(name, '127.0.0.1')}:{self.ports[name]}"
 
     # ---- daemons ----
 
@@ -215,7 +220,7 @@ class Stack:
 
     def write_stack_json(self):
         stack = {name: {"url": self.url(name), "token": self.tokens[name],
-                        "pid": self.processes[name].pid,
+                        "pid": self.processes[name].pid if name in self.processes else None,
                         "config": str(self.config_path(name))} for name in DAEMONS}
         stack["database"] = {"url": self.database_url}
         stack["bin"] = str(self.bin)
@@ -301,6 +306,15 @@ def watch(stack):
     stack.stop()
 
 
+def database_url():
+    """DATABASE_URL, with the password that DATABASE_PASSWORD_FILE holds; None for a private one."""
+    url, file = os.environ.get("DATABASE_URL"), os.environ.get("DATABASE_PASSWORD_FILE")
+    if url and file:
+        password = urllib.parse.quote(pathlib.Path(file).read_text().strip(), safe="")
+        url = url.replace("@", f":{password}@", 1)
+    return url
+
+
 def load_demo_company(stack):
     import demo
     demo.load_company(stack.api("crm"), stack.api("erp"))
@@ -314,14 +328,23 @@ def main():
     parser.add_argument("--no-demo", action="store_true", help="start with an empty company")
     parser.add_argument("--detach", action="store_true", help="leave it running")
     parser.add_argument("--stop", action="store_true", help="stop a detached stack")
+    parser.add_argument("--prepare", action="store_true",
+                        help="roles, schemas, tokens and configuration only; start nothing")
+    parser.add_argument("--hosts", default="", metavar="crm=HOST,erp=HOST,bridge=HOST",
+                        help="with --prepare: where the daemons will run")
     arguments = parser.parse_args()
     if arguments.stop:
         return stop_detached(arguments.var)
     ports = {name: getattr(arguments, name) for name in DAEMONS}
+    if arguments.prepare:
+        hosts = dict(pair.split("=") for pair in arguments.hosts.split(",") if pair)
+        stack = Stack(arguments.var, ROOT / "build/bin", ports, database_url(), hosts=hosts)
+        stack.prepare()
+        return stack.write_stack_json()
     for name, port in ports.items():
         if port and not port_is_free(port):
             sys.exit(f"Port {port} is taken; choose another with --{name} PORT.")
-    stack = Stack(arguments.var, ROOT / "build/bin", ports, os.environ.get("DATABASE_URL"))
+    stack = Stack(arguments.var, ROOT / "build/bin", ports, database_url())
     try:
         stack.start(arguments.detach)
         if not arguments.no_demo:
