@@ -12,6 +12,8 @@
 #include "entity/entity.h"
 #include "http/http.h"
 
+struct app;
+
 /* Work by the clock; one process per database runs it (db_elect). Starts again every
  * seconds after the last run ended; yields; may fail (logged, tried again next time). */
 struct job {

@@ -1,6 +1,7 @@
 /* common/app/dispatch.c -- route, token, permission, key, transaction, handler, commit, reply. */
 #include "app/dispatch.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "app/auth.h"
