@@ -1,0 +1,210 @@
+/* common/db/query.c -- what a request calls to run a statement and wait for its rows. */
+#include <string.h>
+
+#include "base/log.h"
+#include "db/internal.h"
+
+#define PARAMS_INLINE 48
+#define PARAMS_MAX 65535
+#define STALE_TRIES 3
+
+/* Parameters as libpq takes them; only long lists need the arena. */
+struct values {
+	int count;
+	const char **texts;
+	char (*numbers)[24];
+	const char *inline_texts[PARAMS_INLINE];
+	char inline_numbers[PARAMS_INLINE][24];
+};
+
+static const char *
+integer_text(int64_t value, char out[24])
+{
+	uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+	char *at = out + 23;
+
+	*at = '\0';
+	do {
+		*--at = (char)('0' + left % 10);
+	} while (left /= 10);
+	if (value < 0)
+		*--at = '-';
+	return at;
+}
+
+static void
+values_fill(struct request *rq, struct values *values, const struct param *params)
+{
+	int count = 0;
+
+	while (params[count].kind != P_END_)
+		count++;
+	if (count > PARAMS_MAX)
+		fail(rq, ERR_TOO_LARGE, .detail = "Too many values for one statement.");
+	values->count = count;
+	values->texts = values->inline_texts;
+	values->numbers = values->inline_numbers;
+	if (count > PARAMS_INLINE) {
+		values->texts = arena_array(&rq->arena, const char *, (size_t)count);
+		values->numbers = arena_alloc(&rq->arena, (size_t)count * sizeof *values->numbers);
+	}
+	for (int i = 0; i < count; i++) {
+		if (params[i].kind == P_ID_)
+			values->texts[i] = integer_text(params[i].id, values->numbers[i]);
+		else
+			values->texts[i] = params[i].kind == P_TEXT_ ? params[i].text : NULL;
+	}
+}
+
+static enum phase
+pending_phase(const struct pending *pending)
+{
+	return pending->session ? PHASE_TRANSACTION : PHASE_ALONE;
+}
+
+static _Noreturn void
+pending_raise(struct request *rq, struct pending *pending)
+{
+	struct db_session *session = pending->session;
+
+	if (session && session->error)
+		error_raise(rq, session->error, session->error_sql, PHASE_TRANSACTION);
+	if (pending->state == PENDING_FAILED && pending->result)
+		error_raise(rq, pending->result, pending->sql, pending_phase(pending));
+	error_raise_lost(rq, pending_phase(pending));
+}
+
+/* Outside a transaction the statement is sent and its own batch; one that did not get out is
+ * sent on another connection. */
+static void
+submit(struct request *rq, struct pending *pending, const char *sql, const struct values *values,
+	bool keep)
+{
+	struct statement *statement = keep ? statement_find(rq->db, sql) : NULL;
+	struct connection *c;
+
+	if (rq->session) {
+		c = session_connection(rq);
+		if (!pipeline_send(c, pending, statement, sql, values->count, values->texts)) {
+			connection_drop(c, PQerrorMessage(c->pg));
+			error_raise_lost(rq, PHASE_TRANSACTION);
+		}
+		return;
+	}
+	for (;;) {
+		c = pool_shared(rq);
+		if (pipeline_send(c, pending, statement, sql, values->count, values->texts))
+			break;
+		pipeline_disown(c, pending);
+		connection_drop(c, PQerrorMessage(c->pg));
+	}
+	if (!pipeline_sync(c))
+		connection_drop(c, PQerrorMessage(c->pg));
+}
+
+static PGresult *
+await(struct request *rq, struct pending *pending)
+{
+	PGresult *result;
+
+	if (pending->session && pending->state == PENDING_SENT && pending->connection->unsynced &&
+			!pipeline_sync(pending->connection))
+		connection_drop(pending->connection, PQerrorMessage(pending->connection->pg));
+	pending_wait(pending);
+	if (pending->state != PENDING_DONE)
+		return NULL;
+	result = pending->result;
+	pending->result = NULL;
+	return result;
+}
+
+static void
+result_clear(void *result)
+{
+	PQclear(result);
+}
+
+static PGresult *
+query(struct request *rq, const char *sql, const struct param *params, bool keep)
+{
+	struct values values;
+	PGresult *result;
+
+	values_fill(rq, &values, params);
+	for (int tries = 1;; tries++) {
+		struct pending pending = { 0 };
+
+		submit(rq, &pending, sql, &values, keep);
+		if ((result = await(rq, &pending)))
+			return result;
+		if (pending.result && !pending.session && tries < STALE_TRIES &&
+				error_is_stale(pending.result)) {
+			PQclear(pending.result);
+			continue;
+		}
+		if (pending.result)
+			arena_defer(&rq->arena, result_clear, pending.result);
+		pending_raise(rq, &pending);
+	}
+}
+
+struct rows *
+db_all_params(struct request *rq, const char *sql, const struct param *params)
+{
+	return rows_new(rq, query(rq, sql, params, true));
+}
+
+struct row *
+db_one_params(struct request *rq, const char *sql, const struct param *params)
+{
+	struct rows *rows = rows_new(rq, query(rq, sql, params, true));
+
+	return rows_any(rows) ? rows_at(rows, 0) : NULL;
+}
+
+struct rows *
+db_all_once_params(struct request *rq, const char *sql, const struct param *params)
+{
+	return rows_new(rq, query(rq, sql, params, false));
+}
+
+void
+db_do_params(struct request *rq, const char *sql, const struct param *params)
+{
+	struct values values;
+
+	if (!rq->session) {
+		log_error("db_do outside a transaction", "sql", sql, NULL);
+		fail(rq, ERR_INTERNAL);
+	}
+	values_fill(rq, &values, params);
+	submit(rq, NULL, sql, &values, true);
+}
+
+static void
+pending_release(void *pending)
+{
+	pending_abandon(pending);
+}
+
+struct pending *
+db_send_params(struct request *rq, const char *sql, const struct param *params)
+{
+	struct pending *pending = arena_new(&rq->arena, struct pending);
+	struct values values;
+
+	values_fill(rq, &values, params);
+	arena_defer(&rq->arena, pending_release, pending);
+	submit(rq, pending, sql, &values, true);
+	return pending;
+}
+
+struct rows *
+db_wait(struct request *rq, struct pending *pending)
+{
+	PGresult *result = await(rq, pending);
+
+	if (!result)
+		pending_raise(rq, pending);
+	return rows_new(rq, result);
+}

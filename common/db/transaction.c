@@ -1,0 +1,130 @@
+/* common/db/transaction.c -- begins, commits and rolls back the one transaction of a request. */
+#include <string.h>
+
+#include "base/log.h"
+#include "db/internal.h"
+
+static const char sql_begin[] = "BEGIN";
+static const char sql_commit[] = "COMMIT";
+
+static void
+session_release(void *arg)
+{
+	struct db_session *session = arg;
+
+	if (session->connection)
+		connection_release(session->connection);
+	PQclear(session->error);
+	session->error = NULL;
+}
+
+bool
+db_in_transaction(const struct request *rq)
+{
+	return rq->session != NULL;
+}
+
+/* The connection is leased with the first statement: a body that is refused needs none. */
+void
+db_begin(struct request *rq)
+{
+	if (rq->session)
+		return;
+	rq->session = arena_new(&rq->arena, struct db_session);
+	rq->session->rq = rq;
+	rq->rolled_back = db_rollback;
+	arena_defer(&rq->arena, session_release, rq->session);
+}
+
+struct connection *
+session_connection(struct request *rq)
+{
+	struct db_session *session = rq->session;
+	struct connection *c = session->connection;
+
+	if (session->error)
+		error_raise(rq, session->error, session->error_sql, PHASE_TRANSACTION);
+	if (session->lost)
+		error_raise_lost(rq, PHASE_TRANSACTION);
+	if (c)
+		return c;
+	c = pool_lease(rq);
+	c->session = session;
+	session->connection = c;
+	if (!pipeline_send_own(c, NULL, sql_begin)) {
+		connection_drop(c, PQerrorMessage(c->pg));
+		error_raise_lost(rq, PHASE_TRANSACTION);
+	}
+	return c;
+}
+
+static void
+session_end(struct request *rq)
+{
+	rq->session = NULL;
+	rq->rolled_back = NULL;
+}
+
+/* COMMIT of a failed transaction is answered "ROLLBACK"; but then its error came first. */
+static void
+session_commit(struct request *rq, struct connection *c)
+{
+	struct db_session *session = rq->session;
+	struct pending pending = { 0 };
+	bool committed;
+
+	if (!pipeline_send_own(c, &pending, sql_commit)) {
+		connection_drop(c, PQerrorMessage(c->pg));
+		error_raise_lost(rq, PHASE_TRANSACTION);
+	}
+	if (!pipeline_sync(c))
+		connection_drop(c, PQerrorMessage(c->pg));
+	pending_wait(&pending);
+	if (session->error)
+		error_raise(rq, session->error, session->error_sql,
+			session->error_sql == sql_commit || !error_is_reported(session->error)
+				? PHASE_COMMIT : PHASE_TRANSACTION);
+	if (pending.state != PENDING_DONE)
+		error_raise_lost(rq, PHASE_COMMIT);
+	committed = strcmp(PQcmdStatus(pending.result), sql_commit) == 0;
+	PQclear(pending.result);
+	if (!committed) {
+		log_error("COMMIT was answered otherwise", NULL);
+		fail(rq, ERR_INTERNAL);
+	}
+}
+
+void
+db_commit(struct request *rq)
+{
+	struct db_session *session = rq->session;
+	struct connection *c;
+
+	if (!session)
+		return;
+	/* Also raises what went wrong before. */
+	if (session->connection || session->error || session->lost) {
+		c = session_connection(rq);
+		session_commit(rq, c);
+		c->session = NULL;
+		session->connection = NULL;
+		connection_release(c);
+		rq->db->stats.transactions++;
+	}
+	session_end(rq);
+	if (rq->committed)
+		rq->committed(rq);
+}
+
+void
+db_rollback(struct request *rq)
+{
+	struct db_session *session = rq->session;
+
+	if (!session)
+		return;
+	if (session->connection)
+		connection_release(session->connection);
+	session_end(rq);
+	rq->mail = NULL;
+}
