@@ -15,7 +15,8 @@ struct entity contact_entity = {
 	.remove = "sales_manager",
 	.search = "first_name last_name email",
 	.derived = {
-		{ "account_name", COLUMN_TEXT, "(SELECT a.name FROM account a WHERE a.id = t.account_id)",
+		{ "account_name", COLUMN_TEXT,
+		  "(SELECT a.name FROM account a WHERE a.id = t.account_id)",
 		  "Name of the account." },
 	},
 	.prepare = contact_prepare,

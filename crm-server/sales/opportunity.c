@@ -36,13 +36,15 @@ struct entity opportunity_entity = {
 	.read = "*",
 	.write = "sales sales_manager",
 	.remove = "sales_manager",
-	.computed = "number status closed_at amount tax_amount total loss_reason loss_notes handover"
-		    " handover_order_number handover_order_ref handover_code handover_reason handover_remedy",
+	.computed = "number status closed_at amount tax_amount total loss_reason loss_notes"
+		    " handover handover_order_number handover_order_ref handover_code"
+		    " handover_reason handover_remedy",
 	.search = "number name",
 	.derived = {
 		{ "stage", COLUMN_TEXT, "(SELECT s.name FROM stage s WHERE s.id = t.stage_id)",
 		  "Name of the stage." },
-		{ "account_name", COLUMN_TEXT, "(SELECT a.name FROM account a WHERE a.id = t.account_id)",
+		{ "account_name", COLUMN_TEXT,
+		  "(SELECT a.name FROM account a WHERE a.id = t.account_id)",
 		  "Name of the account." },
 		{ "expected_revenue", COLUMN_NUMERIC, "round(t.amount * t.probability / 100, 2)",
 		  "Amount weighted by the probability." },
@@ -68,6 +70,7 @@ opportunity_prepare(struct request *rq, struct record *record, cJSON *body)
 	opportunity_fill(rq, record, body);
 	opportunity_fill_prices(rq, record, body);
 	opportunity_check_lines(rq, body);
+	fault_raise_collected(rq);
 }
 
 static void

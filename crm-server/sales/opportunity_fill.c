@@ -1,8 +1,6 @@
 /* crm-server/sales/opportunity_fill.c -- what a deal gets when the client leaves it out. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/text.h"
+#include "entity/value.h"
 #include "sales/opportunity.h"
 
 static const char sql_defaults[] =
@@ -125,34 +123,27 @@ opportunity_fill_prices(struct request *rq, const struct record *record, cJSON *
 	}
 }
 
-static const char *
-number_text(const cJSON *node)
-{
-	if (cJSON_IsString(node))
-		return node->valuestring;
-	return json_is_number(node) ? json_number_text(node) : NULL;
-}
-
-/* Whole part and sign are enough to place a number between two whole bounds; what is no number
- * at all is left to the validation. */
+/* tens: the most a value may be is 10 to this power. What is no number at all is left to the
+ * validation. */
 static void
-check_range(struct request *rq, const cJSON *line, int i, const char *name, bool zero_ok, long most)
+check_range(struct request *rq, const cJSON *line, int i, const char *name, bool zero_ok, int tens)
 {
-	const char *text = number_text(json_get(line, name));
-	char *end;
-
-	if (text == NULL || text[0] == '\0' || strspn(text, "-0123456789.") != strlen(text))
-		return;
-	long whole = strtol(text, &end, 10);
-	bool zero = strspn(text, "-0.") == strlen(text);
-	bool fraction = end[0] == '.' && strspn(end + 1, "0") != strlen(end + 1);
+	const cJSON *node = json_get(line, name);
+	const char *text = cJSON_IsString(node) ? node->valuestring
+			   : json_is_number(node) ? json_number_text(node)
+						  : NULL;
 	const char *field = arena_printf(&rq->arena, "lines[%d].%s", i, name);
+	struct decimal value;
 
-	if ((text[0] == '-' && !zero) || (zero && !zero_ok))
+	if (text == NULL || !decimal_read(text, &value))
+		return;
+	bool power = value.digits == 1 && value.text[0] == '1';
+
+	if (value.digits == 0 ? !zero_ok : value.negative)
 		fault_field(rq, field, "out_of_range",
 			    zero_ok ? "must be 0 or more" : "must be more than 0");
-	else if (whole > most || (whole == most && fraction))
-		fault_field(rq, field, "out_of_range", "must be %ld at most", most);
+	else if (value.digits > 0 && value.point > (power ? tens + 1 : tens))
+		fault_field(rq, field, "out_of_range", "must be 1%0*d at most", tens, 0);
 }
 
 void
@@ -164,12 +155,11 @@ opportunity_check_lines(struct request *rq, const cJSON *body)
 
 	if (!cJSON_IsArray(lines))
 		return;
-	cJSON_ArrayForEach(line, lines)
-	{
-		check_range(rq, line, i, "quantity", false, 100000000);
-		check_range(rq, line, i, "unit_price", true, 10000000);
-		check_range(rq, line, i, "discount_percent", true, 100);
-		check_range(rq, line, i, "tax_percent", true, 100);
+	cJSON_ArrayForEach(line, lines) {
+		check_range(rq, line, i, "quantity", false, 8);
+		check_range(rq, line, i, "unit_price", true, 7);
+		check_range(rq, line, i, "discount_percent", true, 2);
+		check_range(rq, line, i, "tax_percent", true, 2);
 		i++;
 	}
 }

@@ -1,5 +1,4 @@
-/* crm-server/sales/settings.c -- what a sales team sets once: currencies, stages, reasons, books.
- */
+/* crm-server/sales/settings.c -- what sales sets once: currencies, stages, reasons, books. */
 #include "crm.h"
 
 static const char sql_stage_in_use[] =
@@ -55,8 +54,8 @@ struct entity pipeline_entity = {
 	.computed = "is_default",
 	.derived = {
 		{ "stages", COLUMN_JSON,
-		  "(SELECT coalesce(json_agg(json_build_object('id', s.id, 'name', s.name, 'kind', s.kind,"
-		  " 'probability', s.probability::text, 'position', s.position)"
+		  "(SELECT coalesce(json_agg(json_build_object('id', s.id, 'name', s.name,"
+		  " 'kind', s.kind, 'probability', s.probability::text, 'position', s.position)"
 		  " ORDER BY s.position, s.id), '[]') FROM stage s WHERE s.pipeline_id = t.id)",
 		  "Its stages, in order." },
 	},
