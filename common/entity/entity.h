@@ -115,6 +115,8 @@ struct entity {
 	struct restricted restricted[3];
 	struct derived derived[12];
 	struct lines lines[4];
+	const struct param_spec *inputs;  /* members of the body that are no columns: prepare takes them */
+	const char *filled;       /* required columns that prepare fills when the client does not */
 	const struct verb *verbs;     /* ended by a NULL name */
 	const struct view *views;     /* ended by a NULL name */
 
