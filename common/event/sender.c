@@ -1,7 +1,6 @@
 /* common/event/sender.c -- starts and stops the sender, takes offers and starts what may go now. */
 #include "event/sender.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -11,8 +10,8 @@
 #include "event/mail.h"
 #include "event/sender_private.h"
 
-static const char sql_schema[] =
-	"SELECT current_schema() AS name, hashtextextended('sender ' || current_schema(), 0) AS key";
+#define CHANNEL "events"
+#define ELECTION INT64_C(0x6576656e7473)
 
 static const char sql_backlog[] =
 	"SELECT count(*) AS pending,"
@@ -34,7 +33,7 @@ sender_elected(void *arg, bool held)
 	sender.elected = held;
 	sender.elections++;
 	sender.refresh = true;
-	log_info(held ? "sender took over" : "sender lost its lock", "channel", sender.channel, NULL);
+	log_info(held ? "sender took over" : "sender lost its lock", NULL);
 	HASH_ITER(hh, sender.webhooks, webhook, following)
 		lanes_clear(&webhook->lanes);
 	nap_end(&sender.sweeper);
@@ -50,47 +49,16 @@ sender_heard(void *arg)
 	nap_end(&sender.sweeper);
 }
 
-static void
-start_work(struct request *rq, void *arg)
-{
-	struct row *row = db_one(rq, sql_schema);
-
-	/* Channels and advisory locks belong to the database, the log to the schema. */
-	snprintf(sender.channel, sizeof(sender.channel), "events_%s", row_text(row, "name"));
-	sender.election_key = row_id(row, "key");
-}
-
-static void
-start_run(void *arg)
-{
-	bool known = false;
-
-	while (!known && !sender.stopping) {
-		struct request rq;
-
-		request_init(&rq, sender.db);
-		known = request_run(&rq, start_work, NULL);
-		request_release(&rq);
-		if (!known)
-			coro_sleep(500);
-	}
-	if (known && !sender.stopping) {
-		sender.running += 2;
-		coro_start(sweeper_run, NULL);
-		coro_start(recorder_run, NULL);
-		db_listen(sender.db, sender.channel, sender_heard, NULL);
-		db_elect(sender.db, sender.election_key, sender_elected, NULL);
-	}
-	sender.running--;
-}
-
 void
 sender_start(struct db *db, bool allow_plain)
 {
 	sender.db = db;
 	sender.allow_plain = allow_plain;
-	sender.running++;
-	coro_start(start_run, NULL);
+	sender.running = 2;
+	coro_start(sweeper_run, NULL);
+	coro_start(recorder_run, NULL);
+	db_listen(db, CHANNEL, sender_heard, NULL);
+	db_elect(db, ELECTION, sender_elected, NULL);
 }
 
 void
@@ -122,8 +90,8 @@ sender_takes(void)
 void
 sender_tell_others(struct db *db)
 {
-	if (sender.channel[0] != '\0')
-		db_notify(db, sender.channel);
+	if (sender.db != NULL)
+		db_notify(db, CHANNEL);
 }
 
 void

@@ -69,8 +69,6 @@ struct sender {
 	unsigned elections;              /* tells a load that it began under another one */
 	bool stopping;
 	int running;                     /* own coroutines, without those of deliveries */
-	char channel[96];
-	int64_t election_key;
 	struct webhook *webhooks;
 	bool refresh;                    /* the webhooks may have changed */
 	uint64_t sweep_at_ms;
