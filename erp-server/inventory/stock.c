@@ -1,0 +1,228 @@
+/* erp-server/inventory/stock.c -- moves, reservations, and who waits for what. */
+#include <string.h>
+
+#include "inventory/stock.h"
+
+#include "base/text.h"
+#include "erp.h"
+#include "sales/order.h"
+#include "stock_adjust.sql.h"
+#include "stock_issue.sql.h"
+#include "stock_missing.sql.h"
+#include "stock_waiting.sql.h"
+
+static const char sql_order_items[] =
+	"SELECT DISTINCT item_id FROM order_demand WHERE sales_order_id = $1 ORDER BY item_id";
+
+/* The other components of bundles that wait for one of these items. */
+static const char sql_with_company[] =
+	"SELECT unnest($1::bigint[]) AS item_id UNION "
+	"SELECT o.item_id FROM sales_order_component c "
+	"JOIN sales_order_line l ON l.id = c.order_line_id AND l.short > 0 "
+	"JOIN sales_order_component o ON o.order_line_id = c.order_line_id "
+	"WHERE c.item_id = ANY ($1::bigint[]) ORDER BY item_id";
+
+static const char sql_reserve[] =
+	"SELECT array_agg(DISTINCT id)::text AS ids "
+	"FROM stock_reserve($1::bigint[], $2::bigint[]) AS id";
+
+static const char sql_unreserve[] =
+	"SELECT array_agg(DISTINCT id)::text AS ids FROM stock_unreserve($1, $2) AS id";
+
+static const char sql_release[] =
+	"UPDATE stock_reservation SET version = version + 1, updated_at = now(), status = "
+	"  CASE WHEN consumed > 0 THEN 'consumed' ELSE 'released' END::stock_reservation_status "
+	"WHERE sales_order_id = $1 AND status = 'active'";
+
+static const char sql_bundles[] =
+	"SELECT DISTINCT item_id FROM item_component WHERE component_id = ANY ($1::bigint[]) "
+	"AND item_id <> ALL ($1::bigint[]) ORDER BY item_id";
+
+/* Items somebody waits for although some are free. */
+static const char sql_sweep[] =
+	"SELECT DISTINCT d.item_id FROM sales_order_line l "
+	"JOIN sales_order o ON o.id = l.sales_order_id "
+	"JOIN order_demand d ON d.order_line_id = l.id "
+	"WHERE l.short > 0 AND o.status IN ('confirmed', 'partially_delivered') "
+	"AND EXISTS (SELECT FROM item_stock s WHERE s.item_id = d.item_id "
+	"  AND s.warehouse_id = o.warehouse_id AND s.on_hand > s.reserved) "
+	"ORDER BY d.item_id LIMIT 100";
+
+struct entity stock_move_entity = {
+	.name = "stock_move", .path = "stock-moves",
+	.text = "A quantity that went from one location to another.",
+	.read = "*",
+	.restricted = { { "value", "finance purchasing warehouse production" } },
+};
+
+struct entity stock_reservation_entity = {
+	.name = "stock_reservation", .path = "stock-reservations",
+	.text = "Stock held for a line of an order.",
+	.read = "*",
+};
+
+/* ---- holding ---- */
+
+static const char *ids_text(struct request *rq, struct rows *rows, const char *column);
+
+static void
+hold_rows(struct request *rq, struct stock_hold *hold, struct rows *rows)
+{
+	const char *wanted = ids_text(rq, rows, "item_id");
+
+	if (rows_any(rows))
+		rows = db_all(rq, sql_with_company, P_TEXT(wanted));
+	hold->count = rows_count(rows);
+	hold->items = arena_array(&rq->arena, struct record *, hold->count + 1);
+	for (int i = 0; i < hold->count; i++)
+		hold->items[i] = record_lock(rq, &item_entity, row_id(rows_at(rows, i), "item_id"));
+	hold->ids = ids_text(rq, rows, "item_id");
+}
+
+void
+stock_hold_order(struct request *rq, struct stock_hold *hold, int64_t order_id)
+{
+	hold_rows(rq, hold, db_all(rq, sql_order_items, P_ID(order_id)));
+}
+
+void
+stock_hold_item(struct request *rq, struct stock_hold *hold, int64_t item_id)
+{
+	hold_rows(rq, hold, db_all(rq, "SELECT $1::bigint AS item_id", P_ID(item_id)));
+}
+
+static const char *
+ids_text(struct request *rq, struct rows *rows, const char *column)
+{
+	struct text text = text_in(&rq->arena);
+
+	text_add_char(&text, '{');
+	for (int i = 0; i < rows_count(rows); i++)
+		text_addf(&text, "%s%s", i ? "," : "", row_text(rows_at(rows, i), column));
+	text_add_char(&text, '}');
+	return text_str(&text);
+}
+
+/* ---- reserving ---- */
+
+const char *
+stock_reserve(struct request *rq, const char *orders, const struct stock_hold *hold)
+{
+	struct row *row;
+
+	if (hold->count == 0)
+		return "{}";
+	row = db_one(rq, sql_reserve, P_TEXT(orders), P_TEXT(hold->ids));
+	return row_null(row, "ids") ? "{}" : row_text(row, "ids");
+}
+
+void
+stock_release(struct request *rq, int64_t order_id)
+{
+	db_do(rq, sql_release, P_ID(order_id));
+}
+
+static void orders_changed(struct request *rq, const char *orders, const char *event);
+
+bool
+stock_give_out(struct request *rq, const struct stock_hold *hold)
+{
+	struct rows *waiting;
+	const char *served;
+
+	if (hold->count == 0)
+		return false;
+	waiting = db_all(rq, sql_stock_waiting, P_TEXT(hold->ids));
+	if (!rows_any(waiting))
+		return false;
+	served = stock_reserve(rq, ids_text(rq, waiting, "id"), hold);
+	orders_changed(rq, served, "sales_order.reserved");
+	return strcmp(served, "{}") != 0;
+}
+
+void
+stock_take_back(struct request *rq, const struct stock_hold *hold, int64_t item_id,
+		int64_t warehouse_id)
+{
+	struct row *row = db_one(rq, sql_unreserve, P_ID(item_id), P_ID(warehouse_id));
+
+	if (row_null(row, "ids"))
+		return;
+	orders_changed(rq, row_text(row, "ids"), "sales_order.reservation_lost");
+	stock_give_out(rq, hold);
+}
+
+/* Orders whose reservations have just changed; their rows still show what was before. */
+static void
+orders_changed(struct request *rq, const char *orders, const char *event)
+{
+	struct rows *ids = db_all(rq, "SELECT unnest($1::bigint[]) AS id ORDER BY id", P_TEXT(orders));
+	struct record **records = arena_array(&rq->arena, struct record *, rows_count(ids) + 1);
+
+	if (!rows_any(ids))
+		return;
+	for (int i = 0; i < rows_count(ids); i++)
+		records[i] = record_lock(rq, &sales_order_entity, row_id(rows_at(ids, i), "id"));
+	order_refresh(rq, orders);
+	order_promise(rq, orders);
+	for (int i = 0; i < rows_count(ids); i++)
+		record_changed(rq, records[i], event);
+}
+
+/* ---- moving ---- */
+
+const char *
+stock_issue(struct request *rq, int64_t delivery_id)
+{
+	struct row *missing = db_one(rq, sql_stock_missing, P_ID(delivery_id));
+
+	if (!row_null(missing, "lines")) {
+		cJSON *members = cJSON_CreateObject();
+
+		cJSON_AddItemToObject(members, "lines", json_own(rq, row_text(missing, "lines")));
+		fail(rq, ERR_NOT_IN_STOCK, .members = members,
+		     .detail = "What is on hand, less what is reserved for other orders, does not cover the delivery.",
+		     .hint = "Receive or transfer stock, or make a smaller delivery.");
+	}
+	return row_text(db_one(rq, sql_stock_issue, P_ID(delivery_id)), "cost");
+}
+
+const char *
+stock_adjust(struct request *rq, int64_t adjustment_id)
+{
+	return row_text(db_one(rq, sql_stock_adjust, P_ID(adjustment_id)), "value");
+}
+
+/* ---- telling ---- */
+
+void
+stock_done(struct request *rq, const struct stock_hold *hold)
+{
+	struct rows *bundles;
+
+	if (hold->count == 0)
+		return;
+	bundles = db_all(rq, sql_bundles, P_TEXT(hold->ids));
+	for (int i = 0; i < hold->count; i++)
+		record_changed(rq, hold->items[i], "item.availability_changed");
+	for (int i = 0; i < rows_count(bundles); i++)
+		record_changed(rq, record_lock(rq, &item_entity, row_id(rows_at(bundles, i), "item_id")),
+			       "item.availability_changed");
+}
+
+/* Back orders that no arrival served: their order was being worked on, or there were too many. */
+void
+stock_sweep(struct request *rq)
+{
+	struct rows *items = db_all(rq, sql_sweep);
+
+	for (int i = 0; i < rows_count(items); i++) {
+		struct stock_hold hold;
+
+		db_begin(rq);
+		stock_hold_item(rq, &hold, row_id(rows_at(items, i), "item_id"));
+		if (stock_give_out(rq, &hold))
+			stock_done(rq, &hold);
+		db_commit(rq);
+	}
+}

@@ -1,0 +1,33 @@
+/* erp-server/sales/order.h -- what other documents need of a sales order.
+ *
+ * A sales order's status and its lines' reserved, delivered, invoiced and short quantities are
+ * never set: order_refresh works them out from reservations, deliveries and invoices, and is the
+ * one place that does. Row locks are always taken in this order: delivery or invoice, sales order,
+ * customer, items, number series.
+ */
+#ifndef SALES_ORDER_H
+#define SALES_ORDER_H
+
+#include "entity/entity.h"
+
+extern struct entity sales_order_entity;
+extern const struct verb sales_order_verbs[];
+
+/* orders is an array as PostgreSQL writes it: "{7,9}". Queued, not awaited. */
+void order_refresh(struct request *rq, const char *orders);
+
+/* When all of it can leave, as things stand now. Queued, not awaited. */
+void order_promise(struct request *rq, const char *orders);
+
+/* Checks customer, items and credit, and reserves what is there. The record is locked; the event
+ * is the caller's. Yields. */
+void order_confirm(struct request *rq, struct record *order);
+
+/* "{7}" */
+const char *order_ids(struct request *rq, int64_t id);
+
+/* Verbs that make other documents: sales/delivery.c and finance/invoice_make.c. */
+void delivery_make(struct request *rq, struct record *order, cJSON *body);
+void invoice_make(struct request *rq, struct record *order, cJSON *body);
+
+#endif

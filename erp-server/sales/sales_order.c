@@ -1,0 +1,231 @@
+/* erp-server/sales/sales_order.c -- sales orders: what is asked when one is written. */
+#include <string.h>
+
+#include "base/text.h"
+#include "erp.h"
+#include "order_defaults.sql.h"
+#include "order_refresh.sql.h"
+#include "order_same_lines.sql.h"
+#include "order_totals.sql.h"
+#include "sales/order.h"
+
+static const char sql_promise[] =
+	"UPDATE sales_order o SET promised_date = greatest(o.requested_date, current_date + ("
+	"  SELECT coalesce(max(i.lead_time_days), 0) FROM sales_order_line l JOIN item i"
+	"  ON i.id = l.item_id WHERE l.sales_order_id = o.id AND l.short > 0)) "
+	"WHERE o.id = ANY ($1::bigint[])";
+
+static const char sql_check_view[] =
+	"SELECT json_build_object('sales_order_id', o.id, 'promised_date', o.promised_date, 'lines',"
+	" (SELECT coalesce(json_agg(json_build_object('order_line_id', l.id, 'item_id', l.item_id,"
+	"   'ordered', l.quantity::text, 'reserved', l.reserved::text, 'delivered', l.delivered::text,"
+	"   'short', greatest(l.quantity - l.lost - l.delivered - l.reserved, 0)::text,"
+	"   'available', coalesce(item_available(l.item_id), 0)::numeric(18,4)::text)"
+	"   ORDER BY l.position, l.id), '[]')"
+	"  FROM sales_order_line l JOIN item i ON i.id = l.item_id"
+	"  WHERE l.sales_order_id = o.id AND i.type = 'goods')) "
+	"FROM sales_order o WHERE o.id = $1";
+
+static void order_prepare(struct request *rq, struct record *order, cJSON *body);
+static void order_saved(struct request *rq, struct record *order, bool created);
+static void order_upserted(struct request *rq, struct record *order, bool created);
+
+static const struct view views[] = {
+	{ "availability", "*", sql_check_view,
+	  "What is reserved for each line, what is short, and what else is available." },
+	{ 0 },
+};
+
+struct entity sales_order_entity = {
+	.name = "sales_order", .path = "sales-orders",
+	.text = "What a customer has ordered, and how far it is.",
+	.read = "*", .write = "sales bridge",
+	.computed = "number status delivery_status invoice_status amount tax_amount total invoiced_total"
+		" promised_date hold_reason confirmed_at held_at closed_at cancelled_at",
+	.search = "number customer_reference",
+	.derived = {
+		{ "customer_ref", COLUMN_TEXT,
+		  "(SELECT c.external_ref FROM customer c WHERE c.id = t.customer_id)",
+		  "Customer reference: the other system's name for the customer." },
+	},
+	.lines = {
+		{ "lines", "sales_order_line", "sales_order_id",
+		  "amount tax_amount reserved delivered invoiced lost short" },
+	},
+	.verbs = sales_order_verbs,
+	.views = views,
+	.prepare = order_prepare,
+	.saved = order_saved,
+	.upserted = order_upserted,
+};
+
+/* ---- before it is written ---- */
+
+static void check_quantities(struct request *rq, const cJSON *lines);
+static void fill_defaults(struct request *rq, struct record *order, cJSON *body, cJSON *lines);
+static void refuse_amendment(struct request *rq, struct record *order, cJSON *body);
+
+static void
+order_prepare(struct request *rq, struct record *order, cJSON *body)
+{
+	cJSON *lines = json_get(body, "lines");
+
+	check_quantities(rq, lines);
+	fault_raise_collected(rq);
+	if (order != NULL && strcmp(record_text(order, "status"), "draft") != 0)
+		refuse_amendment(rq, order, body);
+	else
+		fill_defaults(rq, order, body, lines);
+}
+
+/* Zero and less are refused here, where the line's place is known. */
+static void
+check_quantities(struct request *rq, const cJSON *lines)
+{
+	const cJSON *line;
+	int n = 0;
+
+	cJSON_ArrayForEach (line, lines) {
+		const cJSON *node = json_get(line, "quantity");
+		const char *text = json_is_number(node) ? json_number_text(node) :
+							  json_string(line, "quantity");
+
+		if (text != NULL && (text[0] == '-' || strpbrk(text, "123456789") == NULL))
+			fault_field(rq, arena_printf(&rq->arena, "lines[%d].quantity", n), "out_of_range",
+				    "must be more than 0");
+		n++;
+	}
+}
+
+/* The customer's currency, and his prices where none are given. */
+static void
+fill_defaults(struct request *rq, struct record *order, cJSON *body, cJSON *lines)
+{
+	const char *currency = json_string(body, "currency");
+	struct text items = text_in(&rq->arena);
+	int64_t customer_id = 0, item_id;
+	struct row *row;
+	cJSON *prices;
+	cJSON *line;
+
+	cJSON_ArrayForEach (line, lines) {
+		if (cJSON_IsObject(line) && json_get(line, "unit_price") == NULL &&
+		    json_integer(line, "item_id", &item_id))
+			text_addf(&items, "%s%lld", items.length ? "," : "", (long long)item_id);
+	}
+	if (order != NULL) {
+		customer_id = record_id(order, "customer_id");
+		if (currency == NULL)
+			currency = record_text(order, "currency");
+	}
+	json_integer(body, "customer_id", &customer_id);
+	if (customer_id == 0 || (items.length == 0 && currency != NULL))
+		return;
+	row = db_one(rq, sql_order_defaults, P_ID(customer_id), P_TEXT(currency),
+		     P_TEXT(arena_printf(&rq->arena, "{%s}", text_str(&items))));
+	if (row == NULL)
+		return;
+	if (currency == NULL && json_get(body, "currency") == NULL)
+		json_add_string(body, "currency", row_text(row, "currency"));
+	if (items.length == 0 || row_null(row, "prices"))
+		return;
+	prices = json_own(rq, row_text(row, "prices"));
+	cJSON_ArrayForEach (line, lines) {
+		if (cJSON_IsObject(line) && json_get(line, "unit_price") == NULL &&
+		    json_integer(line, "item_id", &item_id)) {
+			cJSON *price = json_get(prices,
+				arena_printf(&rq->arena, "%lld", (long long)item_id));
+
+			if (json_is_number(price))
+				json_add_string(line, "unit_price", json_number_text(price));
+		}
+	}
+}
+
+/* Of a confirmed order only remarks may change. What repeats its present content is let through
+ * (and taken out, so that nothing is written). */
+static void
+refuse_amendment(struct request *rq, struct record *order, cJSON *body)
+{
+	static const char *const free_fields[] = { "notes", "customer_reference", "requested_date" };
+	cJSON *lines = json_get(body, "lines");
+	cJSON *now = json_own(rq, order->json);
+	cJSON *member, *next;
+	bool amended = false;
+
+	if (cJSON_IsArray(lines)) {
+		struct row *row = db_one(rq, sql_order_same_lines, P_ID(order->id),
+					 P_TEXT(json_text(rq, lines)));
+
+		amended = !row_bool(row, "same");
+		cJSON_DetachItemViaPointer(body, lines);
+	}
+	for (member = body->child; member != NULL && !amended; member = next) {
+		const cJSON *present = json_get(now, member->string);
+		bool free_field = false;
+
+		next = member->next;
+		for (size_t i = 0; i < sizeof(free_fields) / sizeof(free_fields[0]); i++)
+			free_field = free_field || strcmp(member->string, free_fields[i]) == 0;
+		if (free_field || present == NULL)
+			continue;   /* an unknown member is the engine's to refuse */
+		if (strcmp(member->string, "agreed_total") == 0)
+			amended = !row_bool(db_one(rq, "SELECT $1::numeric IS NOT DISTINCT FROM $2::numeric AS same",
+						   P_TEXT(json_is_number(member) ? json_number_text(member) :
+										   member->valuestring),
+						   P_TEXT(record_text(order, "agreed_total"))), "same");
+		else
+			amended = strcmp(json_text(rq, member), json_text(rq, present)) != 0;
+		cJSON_DetachItemViaPointer(body, member);
+	}
+	if (amended)
+		fail(rq, ERR_INVALID_STATE,
+		     .detail = arena_printf(&rq->arena, "Sales order %s is %s; it can no longer be changed.",
+					    record_text(order, "number"), record_text(order, "status")),
+		     .hint = "Cancel it, or close it and make another order.");
+}
+
+/* ---- after it is written ---- */
+
+static void
+order_saved(struct request *rq, struct record *order, bool created)
+{
+	struct row *sums = db_one(rq, sql_order_totals, P_ID(order->id));
+
+	if (row_bool(sums, "differs")) {
+		cJSON *members = cJSON_CreateObject();
+
+		json_add_string(members, "agreed_total", row_text(sums, "agreed_total"));
+		json_add_string(members, "total", row_text(sums, "total"));
+		fail(rq, ERR_TOTAL_MISMATCH, .members = members, .field = "agreed_total",
+		     .detail = arena_printf(&rq->arena, "Agreed were %s, the lines come to %s.",
+					    row_text(sums, "agreed_total"), row_text(sums, "total")));
+	}
+}
+
+/* What another system sold is confirmed at once, or refused with the reason. */
+static void
+order_upserted(struct request *rq, struct record *order, bool created)
+{
+	record_reload(rq, order);
+	if (strcmp(record_text(order, "status"), "draft") == 0)
+		order_confirm(rq, order);
+}
+
+void
+order_refresh(struct request *rq, const char *orders)
+{
+	db_do(rq, sql_order_refresh, P_TEXT(orders));
+}
+
+void
+order_promise(struct request *rq, const char *orders)
+{
+	db_do(rq, sql_promise, P_TEXT(orders));
+}
+
+const char *
+order_ids(struct request *rq, int64_t id)
+{
+	return arena_printf(&rq->arena, "{%lld}", (long long)id);
+}
