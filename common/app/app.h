@@ -23,18 +23,18 @@ struct job {
 };
 
 struct daemon {
-	const char *name;                      /* "crm-server": log service, application_name */
-	const char *env;                       /* "CRM": prefix of environment variables */
-	const char *text;                      /* one sentence for --help and OpenAPI */
+	const char *name; /* "crm-server": log service, application_name */
+	const char *env;  /* "CRM": prefix of environment variables */
+	const char *text; /* one sentence for --help and OpenAPI */
 	int default_port;
 	const struct migration *migrations;
-	const char *const *roles;              /* NULL-terminated, "admin" first; at most 64 */
-	struct entity *const *entities;        /* NULL-terminated */
-	struct route *routes;                  /* ended by a NULL method */
-	const struct job *jobs;                /* ended by a NULL name */
-	const struct option *options;          /* the daemon's own, ended by a NULL name */
-	/* After the pool and before the server: the bridge reads bridge.json here. Dies on error. stop
-	 * runs when draining begins: take no new work; app_background work is waited for. */
+	const char *const *roles;       /* NULL-terminated, "admin" first; at most 64 */
+	struct entity *const *entities; /* NULL-terminated */
+	struct route *routes;           /* ended by a NULL method */
+	const struct job *jobs;         /* ended by a NULL name */
+	const struct option *options;   /* the daemon's own, ended by a NULL name */
+	/* After the pool and before the server: the bridge reads bridge.json here. Dies on error.
+	 * stop runs when draining begins: take no new work; app_background work is waited for. */
 	void (*start)(struct app *app);
 	void (*stop)(struct app *app);
 	/* Own commands: "sync-bridge status ..."; NULL: none. Answers the exit status. */

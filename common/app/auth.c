@@ -18,12 +18,14 @@
 #define CHANNEL "auth"
 
 static const char sql_token[] =
-	"SELECT encode(t.secret_hash, 'hex') AS hash, u.id, u.name, u.roles::text AS roles, u.active,"
+	"SELECT encode(t.secret_hash, 'hex') AS hash, u.id, u.name, u.roles::text AS roles, "
+	"u.active,"
 	" t.expires_at <= now() AS expired, t.revoked_at IS NOT NULL AS revoked"
 	" FROM api_token t JOIN app_user u ON u.id = t.user_id WHERE t.id = $1";
 
 static const char sql_session[] =
-	"SELECT encode(s.secret_hash, 'hex') AS hash, u.id, u.name, u.roles::text AS roles, u.active,"
+	"SELECT encode(s.secret_hash, 'hex') AS hash, u.id, u.name, u.roles::text AS roles, "
+	"u.active,"
 	" s.expires_at <= now() AS expired, false AS revoked"
 	" FROM session s JOIN app_user u ON u.id = s.user_id WHERE s.id = $1";
 
@@ -49,7 +51,7 @@ struct used {
 static struct remembered *remembered;
 static struct used *used;
 static uint64_t role_bridge;
-static unsigned long forgotten;   /* how often all were */
+static unsigned long forgotten; /* how often all were */
 
 static void
 forget_all(void *arg)

@@ -1,4 +1,4 @@
-/* common/app/command.c -- makes users and tokens from the command line, before anyone can sign in. */
+/* common/app/command.c -- makes users and tokens before anyone can sign in. */
 #include "app/command.h"
 
 #include <ctype.h>
@@ -14,8 +14,8 @@
 
 static const char sql_user[] = "SELECT id FROM app_user WHERE email = $1";
 
-static const char sql_set_roles[] =
-	"UPDATE app_user SET roles = $2::text[] WHERE id = $1 AND roles IS DISTINCT FROM $2::text[]";
+static const char sql_set_roles[] = "UPDATE app_user SET roles = $2::text[] WHERE id = $1 AND "
+				    "roles IS DISTINCT FROM $2::text[]";
 
 static cJSON *
 roles_array(struct request *rq)
@@ -68,8 +68,9 @@ roles_literal(struct request *rq)
 	{
 		if (!role_bit(role->valuestring, (int)strlen(role->valuestring)))
 			fail(rq, ERR_VALIDATION, .field = "roles",
-			     .detail = arena_printf(&rq->arena, "There is no role \"%s\"; there are: %s.",
-						    role->valuestring, roles_text(&rq->arena, ROLES_ALL)));
+			     .detail = arena_printf(
+				     &rq->arena, "There is no role \"%s\"; there are: %s.",
+				     role->valuestring, roles_text(&rq->arena, ROLES_ALL)));
 		text_addf(&list, "%s%s", list.length > 1 ? "," : "", role->valuestring);
 	}
 	text_add(&list, "}");

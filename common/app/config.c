@@ -124,7 +124,8 @@ set_number(const struct option *option, const char *value)
 
 	if (option->type == OPTION_DURATION) {
 		if (!parse_duration(value, &number))
-			return problem_text("\"%s\" is no duration such as 250ms, 30s, 5min or 1h", value);
+			return problem_text("\"%s\" is no duration such as 250ms, 30s, 5min or 1h",
+					    value);
 	} else if (!parse_long(value, &number, &rest) || *rest) {
 		return problem_text("\"%s\" is no whole number", value);
 	}
@@ -160,6 +161,10 @@ set_text(const struct option *option, const char *value)
 {
 	char *copy = NULL;
 
+	if (option->type == OPTION_CHOICE && !is_choice(option->choices, value))
+		return problem_text("\"%s\" is none of: %s", value, option->choices);
+	if (option->type == OPTION_FILE && *value && access(value, R_OK) != 0)
+		return problem_text("the file %s cannot be read: %s", value, strerror(errno));
 	if (option->secret && value[0] == '@') {
 		const char *problem = read_secret(value + 1, &copy);
 
@@ -168,10 +173,8 @@ set_text(const struct option *option, const char *value)
 	} else {
 		copy = strdup(value);
 	}
-	if (option->type == OPTION_CHOICE && !is_choice(option->choices, value))
-		return problem_text("\"%s\" is none of: %s", value, option->choices);
-	if (option->type == OPTION_FILE && *value && access(value, R_OK) != 0)
-		return problem_text("the file %s cannot be read: %s", value, strerror(errno));
+	/* Of a source farther away; the option starts as NULL. */
+	free((char *)*option->value_text);
 	*option->value_text = copy;
 	return NULL;
 }
@@ -311,7 +314,8 @@ walk_flags(struct parse *parse, int argc, char **argv,
 
 		if (!option) {
 			if (set)
-				complain(parse, argv[i], "there is no such option; --help lists them");
+				complain(parse, argv[i],
+					 "there is no such option; --help lists them");
 			continue;
 		}
 		if (!value && option->type == OPTION_BOOL)
@@ -338,7 +342,8 @@ walk_flags(struct parse *parse, int argc, char **argv,
 static const char *
 printing_flag(int argc, char **argv)
 {
-	static const char *const flags[] = { "--help", "-h", "--version", "--config-doc", "--show-config" };
+	static const char *const flags[] = { "--help", "-h", "--version", "--config-doc",
+					     "--show-config" };
 
 	for (int i = 1; i < argc && argv[i][0] == '-'; i++)
 		for (size_t f = 0; f < sizeof(flags) / sizeof(flags[0]); f++)

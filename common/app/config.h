@@ -13,22 +13,22 @@
 
 enum option_type {
 	OPTION_TEXT,
-	OPTION_COUNT,       /* integer between min and max */
-	OPTION_DURATION,    /* "250ms" "30s" "5min" "1h"; kept in milliseconds */
+	OPTION_COUNT,    /* integer between min and max */
+	OPTION_DURATION, /* "250ms" "30s" "5min" "1h"; kept in milliseconds */
 	OPTION_BOOL,
 	OPTION_CHOICE,
-	OPTION_FILE,        /* path that must be readable when set */
+	OPTION_FILE, /* path that must be readable when set */
 };
 
 struct option {
-	const char *name;         /* "log-level": flag --log-level, variable CRM_LOG_LEVEL, INI log-level */
+	const char *name; /* "log-level": flag --log-level, variable CRM_LOG_LEVEL, INI log-level */
 	enum option_type type;
-	const char *initial;      /* as a user would write it; NULL: not set */
+	const char *initial; /* as a user would write it; NULL: not set */
 	long min, max;
-	const char *choices;      /* space separated */
-	bool secret;              /* masked in --show-config and logs */
+	const char *choices; /* space separated */
+	bool secret;         /* masked in --show-config and logs */
 	const char *text;
-	const char **value_text;  /* where it goes, by type: one of these three */
+	const char **value_text; /* where it goes, by type: one of these three; NULL at first */
 	long *value_number;
 	bool *value_bool;
 };

@@ -63,7 +63,8 @@ config_print_help(const struct option *const *tables, const char *prefix, const 
 {
 	char values[256];
 
-	printf("%s\n\nEach option is a flag (--name value), an environment variable (%s_NAME) or a line\n"
+	printf("%s\n\nEach option is a flag (--name value), an environment variable (%s_NAME) or a "
+	       "line\n"
 	       "\"name = value\" of the --config file; the first of these that is set wins.\n\n",
 	       usage, prefix);
 	for (int t = 0; t < 2; t++)
@@ -72,7 +73,8 @@ config_print_help(const struct option *const *tables, const char *prefix, const 
 			printf("  --%-28s %s\n  %-30s (%s%s%s)\n", o->name, o->text, "", values,
 			       o->initial ? "; default " : "", o->initial ? o->initial : "");
 		}
-	printf("  --%-28s %s\n", "show-config", "Print the values in force and exit; secrets are masked.");
+	printf("  --%-28s %s\n", "show-config",
+	       "Print the values in force and exit; secrets are masked.");
 	printf("  --%-28s %s\n", "config-doc", "Print this table as Markdown and exit.");
 	printf("  --%-28s %s\n", "version", "Print the version and exit.");
 }
@@ -101,10 +103,12 @@ config_print_values(const struct option *const *tables)
 	for (int t = 0; t < 2; t++)
 		for (const struct option *o = tables[t]; o && o->name; o++) {
 			if (o->value_number)
-				printf("%s = %s\n", o->name, config_number_text(o, *o->value_number));
+				printf("%s = %s\n", o->name,
+				       config_number_text(o, *o->value_number));
 			else if (o->value_bool)
 				printf("%s = %s\n", o->name, *o->value_bool ? "on" : "off");
 			else if (o->value_text && *o->value_text)
-				printf("%s = %s\n", o->name, o->secret ? "********" : *o->value_text);
+				printf("%s = %s\n", o->name,
+				       o->secret ? "********" : *o->value_text);
 		}
 }

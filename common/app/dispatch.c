@@ -101,8 +101,9 @@ admit(struct request *rq, void *arg)
 	check_token_rate(rq);
 	if (!role_allowed(rq->actor, call->route->roles))
 		fail(rq, ERR_FORBIDDEN,
-		     .detail = arena_printf(&rq->arena, "This needs one of the roles: %s.",
-					    roles_text(&rq->arena, call->route->roles | ROLES_ADMIN)));
+		     .detail = arena_printf(
+			     &rq->arena, "This needs one of the roles: %s.",
+			     roles_text(&rq->arena, call->route->roles | ROLES_ADMIN)));
 	if (!writes(rq->http->method) || (call->route->flags & ROUTE_NO_TRANSACTION))
 		return;
 	if (strcmp(rq->http->method, "DELETE") != 0)

@@ -9,29 +9,40 @@ static const char sql_migrations[] = "SELECT count(*) AS count FROM schema_migra
 static void livez(struct request *rq);
 static void readyz(struct request *rq);
 
-struct route health_routes[] = {
-	{ .method = "GET", .pattern = "/livez", .handle = livez, .flags = ROUTE_PUBLIC,
-	  .summary = "200 while the process works; touches nothing else." },
-	{ .method = "GET", .pattern = "/readyz", .handle = readyz, .flags = ROUTE_PUBLIC,
-	  .summary = "200 while requests can be answered: database there, schema right, not draining." },
-	{ .method = "GET", .pattern = "/metrics", .handle = metrics_page, .flags = ROUTE_PUBLIC,
-	  .summary = "Prometheus metrics of this process." },
-	{ 0 }
-};
+struct route health_routes[] = { { .method = "GET",
+				   .pattern = "/livez",
+				   .handle = livez,
+				   .flags = ROUTE_PUBLIC,
+				   .summary =
+					   "200 while the process works; touches nothing else." },
+				 { .method = "GET",
+				   .pattern = "/readyz",
+				   .handle = readyz,
+				   .flags = ROUTE_PUBLIC,
+				   .summary = "200 while requests can be answered: database there, "
+					      "schema right, not draining." },
+				 { .method = "GET",
+				   .pattern = "/metrics",
+				   .handle = metrics_page,
+				   .flags = ROUTE_PUBLIC,
+				   .summary = "Prometheus metrics of this process." },
+				 { 0 } };
 
 static void
 livez(struct request *rq)
 {
 	bool alive = heartbeat_alive();
 
-	reply_json(rq, alive ? 200 : 503, alive ? "{\"status\":\"alive\"}" : "{\"status\":\"stuck\"}");
+	reply_json(rq, alive ? 200 : 503,
+		   alive ? "{\"status\":\"alive\"}" : "{\"status\":\"stuck\"}");
 }
 
 static void
 not_ready(struct request *rq, const char *reason)
 {
-	reply_json(rq, 503,
-		   arena_printf(&rq->arena, "{\"status\":\"not_ready\",\"reason\":\"%s\"}", reason));
+	reply_json(
+		rq, 503,
+		arena_printf(&rq->arena, "{\"status\":\"not_ready\",\"reason\":\"%s\"}", reason));
 	reply_header(rq, "Retry-After", "1");
 }
 

@@ -10,7 +10,7 @@
 #include "base/log.h"
 
 #define PERIOD_MS 500
-#define WINDOW 20             /* periods: 10 s */
+#define WINDOW 20 /* periods: 10 s */
 #define ALIVE_MS 5000
 
 static struct event *timer;

@@ -1,4 +1,4 @@
-/* common/app/heartbeat.h -- proves that the loop turns: to /livez, to systemd, to the parent process. */
+/* common/app/heartbeat.h -- proves that the loop turns, to all who want to know. */
 #ifndef APP_HEARTBEAT_H
 #define APP_HEARTBEAT_H
 
@@ -11,8 +11,8 @@ void heartbeat_start(int pipe);
 /* Says "stopping". */
 void heartbeat_stop(void);
 
-bool heartbeat_alive(void);           /* the loop turned less than 5 s ago */
-uint64_t heartbeat_lag_us(void);      /* longest delay within the last 10 s */
+bool heartbeat_alive(void);      /* the loop turned less than 5 s ago */
+uint64_t heartbeat_lag_us(void); /* longest delay within the last 10 s */
 
 #define HEARTBEAT_READY 'R'
 #define HEARTBEAT_BEAT 'B'

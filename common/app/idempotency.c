@@ -11,12 +11,12 @@ static const char sql_claim[] =
 	"INSERT INTO idempotency_key (actor_id, key, method, path, body_sha256)"
 	" VALUES ($1, $2, $3, $4, decode($5, 'hex')) ON CONFLICT DO NOTHING";
 
-static const char sql_store[] =
-	"UPDATE idempotency_key SET status = $3, headers = $4, body = $5"
-	" WHERE actor_id = $1 AND key = $2";
+static const char sql_store[] = "UPDATE idempotency_key SET status = $3, headers = $4, body = $5"
+				" WHERE actor_id = $1 AND key = $2";
 
 static const char sql_store_refusal[] =
-	"INSERT INTO idempotency_key (actor_id, key, method, path, body_sha256, status, headers, body)"
+	"INSERT INTO idempotency_key (actor_id, key, method, path, body_sha256, status, headers, "
+	"body)"
 	" VALUES ($1, $2, $3, $4, decode($5, 'hex'), $6, $7, $8) ON CONFLICT DO NOTHING";
 
 static const char sql_stored[] =
@@ -45,16 +45,17 @@ idempotency_read(struct request *rq, struct idempotency *idempotency)
 		fail(rq, ERR_BAD_REQUEST,
 		     .detail = "Idempotency-Key must be 1 to 255 printable ASCII characters.");
 	crypto_hash_sha256(hash, (const unsigned char *)rq->http->body, rq->http->body_length);
-	sodium_bin2hex(idempotency->body_sha256, sizeof(idempotency->body_sha256), hash, sizeof(hash));
+	sodium_bin2hex(idempotency->body_sha256, sizeof(idempotency->body_sha256), hash,
+		       sizeof(hash));
 	idempotency->key = key;
 }
 
 void
 idempotency_claim(struct request *rq, struct idempotency *idempotency)
 {
-	idempotency->claim = db_send(rq, sql_claim, P_ID(rq->actor->user_id), P_TEXT(idempotency->key),
-				     P_TEXT(rq->http->method), P_TEXT(rq->http->target),
-				     P_TEXT(idempotency->body_sha256));
+	idempotency->claim = db_send(rq, sql_claim, P_ID(rq->actor->user_id),
+				     P_TEXT(idempotency->key), P_TEXT(rq->http->method),
+				     P_TEXT(rq->http->target), P_TEXT(idempotency->body_sha256));
 }
 
 /* The reply's headers as a JSON object, its type among them. */
@@ -98,15 +99,15 @@ reply_stored(struct request *rq, const struct row *row)
 	memset(&rq->http->reply, 0, sizeof(rq->http->reply));
 	idempotency_stats.replay++;
 	if (!body)
-		fail(rq, ERR_CONFLICT, .detail = "This was done; its answer held a secret and was not kept.",
+		fail(rq, ERR_CONFLICT,
+		     .detail = "This was done; its answer held a secret and was not kept.",
 		     .hint = "Revoke what was made and make it anew with another Idempotency-Key.");
 	if (*body)
 		reply_text(rq, atoi(row_text(row, "status")), type, body);
 	else
 		reply_empty(rq, atoi(row_text(row, "status")));
-	cJSON_ArrayForEach(header, headers)
-		if (strcmp(header->string, "Content-Type") != 0)
-			reply_header(rq, header->string, header->valuestring);
+	cJSON_ArrayForEach(header, headers) if (strcmp(header->string, "Content-Type") != 0)
+		reply_header(rq, header->string, header->valuestring);
 	reply_header(rq, "Idempotent-Replay", "true");
 }
 
@@ -169,11 +170,11 @@ static void
 keep_refusal(struct request *rq, const struct idempotency *idempotency)
 {
 	const struct http_reply *reply = &rq->http->reply;
-	struct rows *done = db_all(rq, sql_store_refusal, P_ID(rq->actor->user_id),
-				   P_TEXT(idempotency->key), P_TEXT(rq->http->method),
-				   P_TEXT(rq->http->target), P_TEXT(idempotency->body_sha256),
-				   P_ID(reply->status), P_TEXT(headers_text(rq)),
-				   P_TEXT(body_to_keep(reply)));
+	struct rows *done =
+		db_all(rq, sql_store_refusal, P_ID(rq->actor->user_id), P_TEXT(idempotency->key),
+		       P_TEXT(rq->http->method), P_TEXT(rq->http->target),
+		       P_TEXT(idempotency->body_sha256), P_ID(reply->status),
+		       P_TEXT(headers_text(rq)), P_TEXT(body_to_keep(reply)));
 
 	/* A twin was faster: its answer is the one. */
 	if (rows_affected(done) == 0)
@@ -218,8 +219,11 @@ idempotency_refused(struct request *rq, struct idempotency *idempotency, const s
 		return;
 	if (rq->fault.code == ERR_LOCKED) {
 		idempotency_stats.inflight++;
-		rq->fault = (struct fault){ .code = ERR_IN_PROGRESS, .retry_after = 1,
-			.detail = "A request with this Idempotency-Key is still running." };
+		rq->fault = (struct fault){
+			.code = ERR_IN_PROGRESS,
+			.retry_after = 1,
+			.detail = "A request with this Idempotency-Key is still running."
+		};
 	}
 	if (fault_status(rq->fault.code) < 500) {
 		memset(&rq->http->reply, 0, sizeof(rq->http->reply));

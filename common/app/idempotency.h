@@ -1,4 +1,4 @@
-/* common/app/idempotency.h -- the same request with the same Idempotency-Key has one effect, one answer.
+/* common/app/idempotency.h -- a request repeated under its key has one effect and one answer.
  *
  * The key's row is the first statement of the request's transaction: a twin running at the same
  * time waits on its index. It commits together with the effect and the answer. The handler
@@ -15,9 +15,9 @@
 #include "app/app.h"
 
 struct idempotency {
-	const char *key;            /* NULL: the request has none */
+	const char *key; /* NULL: the request has none */
 	char body_sha256[65];
-	struct pending *claim;      /* the key's INSERT, once it was sent */
+	struct pending *claim; /* the key's INSERT, once it was sent */
 };
 
 /* Reads the header. Fails: 400 when it is not 1 to 255 printable ASCII characters. */
@@ -33,8 +33,8 @@ bool idempotency_finish(struct request *rq, struct idempotency *idempotency);
 
 /* After the rollback of a refused request whose reply is set: replaces it by the stored one when
  * there is one, otherwise keeps it where it may be kept. Yields; never fails. */
-void idempotency_refused(struct request *rq, struct idempotency *idempotency,
-			 const struct fault *fault);
+void
+idempotency_refused(struct request *rq, struct idempotency *idempotency, const struct fault *fault);
 
 struct idempotency_stats {
 	unsigned long replay, mismatch, inflight;

@@ -22,8 +22,7 @@ static const char sql_prune_sessions[] =
 static void prune(struct request *rq);
 
 static const struct job own_jobs[] = {
-	{ .name = "prune keys and sessions", .seconds = 3600, .run = prune },
-	{ 0 }
+	{ .name = "prune keys and sessions", .seconds = 3600, .run = prune }, { 0 }
 };
 
 struct schedule {
@@ -98,7 +97,8 @@ schedule_jobs(const struct job *jobs)
 		/* The first run comes soon after the start, not with it. */
 		schedules[schedule_count++] = (struct schedule){
 			.job = job,
-			.due_ms = clock_ms() + (uint64_t)(job->seconds < 5 ? job->seconds : 5) * 1000,
+			.due_ms =
+				clock_ms() + (uint64_t)(job->seconds < 5 ? job->seconds : 5) * 1000,
 		};
 	}
 }

@@ -17,9 +17,9 @@
 static const char sql_account[] =
 	"SELECT id, CASE WHEN active THEN password_hash END AS hash FROM app_user WHERE email = $1";
 
-static const char sql_me[] =
-	"SELECT json_build_object('id', id, 'email', email, 'name', name, 'roles', roles)::text AS me,"
-	" password_hash FROM app_user WHERE id = $1";
+static const char sql_me[] = "SELECT json_build_object('id', id, 'email', email, 'name', name, "
+			     "'roles', roles)::text AS me,"
+			     " password_hash FROM app_user WHERE id = $1";
 
 static const char sql_log_out[] = "DELETE FROM session WHERE id = $1";
 
@@ -29,14 +29,26 @@ static void me(struct request *rq);
 static void change_password(struct request *rq);
 
 struct route login_routes[] = {
-	{ .method = "POST", .pattern = "/api/v1/login", .handle = login,
+	{ .method = "POST",
+	  .pattern = "/api/v1/login",
+	  .handle = login,
 	  .flags = ROUTE_PUBLIC | ROUTE_NO_TRANSACTION,
 	  .summary = "Sign in with {email, password}; answers a session token." },
-	{ .method = "POST", .pattern = "/api/v1/logout", .handle = logout, .allow = "*",
-	  .flags = ROUTE_NO_TRANSACTION, .summary = "End the session of the token in use." },
-	{ .method = "GET", .pattern = "/api/v1/me", .handle = me, .allow = "*",
+	{ .method = "POST",
+	  .pattern = "/api/v1/logout",
+	  .handle = logout,
+	  .allow = "*",
+	  .flags = ROUTE_NO_TRANSACTION,
+	  .summary = "End the session of the token in use." },
+	{ .method = "GET",
+	  .pattern = "/api/v1/me",
+	  .handle = me,
+	  .allow = "*",
 	  .summary = "The user whose token is in use." },
-	{ .method = "POST", .pattern = "/api/v1/me/password", .handle = change_password, .allow = "*",
+	{ .method = "POST",
+	  .pattern = "/api/v1/me/password",
+	  .handle = change_password,
+	  .allow = "*",
 	  .flags = ROUTE_NO_TRANSACTION,
 	  .summary = "Change the own password with {current_password, password}." },
 	{ 0 }
@@ -52,7 +64,8 @@ require_strings(struct request *rq, const cJSON *body, const char *first, const 
 	cJSON_ArrayForEach(member, body)
 	{
 		if (strcmp(member->string, first) != 0 && strcmp(member->string, second) != 0)
-			fault_field(rq, member->string, "unknown_field", "is not a field of this request");
+			fault_field(rq, member->string, "unknown_field",
+				    "is not a field of this request");
 		else if (!cJSON_IsString(member))
 			fault_field(rq, member->string, "wrong_type", "must be text");
 	}
@@ -78,7 +91,8 @@ count_attempt(struct request *rq, const char *email)
 	if (!wait)
 		wait = ratelimit_take(&account_limit, email, now);
 	if (wait)
-		fail(rq, ERR_RATE_LIMITED, .detail = "Too many failed logins.", .retry_after = wait);
+		fail(rq, ERR_RATE_LIMITED, .detail = "Too many failed logins.",
+		     .retry_after = wait);
 }
 
 static void
@@ -151,13 +165,16 @@ change_password(struct request *rq)
 	own = arena_printf(&rq->arena, "#%lld", (long long)rq->actor->user_id);
 	count_attempt(rq, own);
 	row = db_one(rq, sql_me, P_ID(rq->actor->user_id));
-	if (!password_verify(rq, row_text(row, "password_hash"), json_string(body, "current_password")))
-		fail(rq, ERR_VALIDATION, .field = "current_password", .detail = "The password is wrong.");
+	if (!password_verify(rq, row_text(row, "password_hash"),
+			     json_string(body, "current_password")))
+		fail(rq, ERR_VALIDATION, .field = "current_password",
+		     .detail = "The password is wrong.");
 	ratelimit_return(&account_limit, own);
 	ratelimit_return(&address_limit, rq->http->peer);
 	db_begin(rq);
 	user_set_password(rq, rq->actor->user_id, password_hash(rq, password));
-	record_changed(rq, record_lock(rq, &user_entity, rq->actor->user_id), "user.password_changed");
+	record_changed(rq, record_lock(rq, &user_entity, rq->actor->user_id),
+		       "user.password_changed");
 	db_commit(rq);
 	reply_empty(rq, 204);
 }

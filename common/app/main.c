@@ -20,9 +20,8 @@
 /* A database that is being restarted is waited for so often. */
 #define DATABASE_RETRY_MS 200
 
-static struct entity *const own_entities[] = {
-	&user_entity, &token_entity, &webhook_entity, &webhook_delivery_entity, NULL
-};
+static struct entity *const own_entities[] = { &user_entity, &token_entity, &webhook_entity,
+					       &webhook_delivery_entity, NULL };
 
 static struct app app;
 
@@ -46,7 +45,9 @@ require_database(const struct daemon *daemon)
 {
 	if (settings.database && *settings.database)
 		return;
-	fprintf(stderr, "%s: option database must be set: --database URL, %s_DATABASE or the --config file\n",
+	fprintf(stderr,
+		"%s: option database must be set: --database URL, %s_DATABASE or the --config "
+		"file\n",
 		daemon->name, daemon->env);
 	exit(2);
 }
@@ -67,7 +68,8 @@ missing_migrations(const struct daemon *daemon, const char **error)
 {
 	int missing = -1;
 
-	for (long waited = 0; missing < 0 && waited <= settings.database_wait; waited += DATABASE_RETRY_MS) {
+	for (long waited = 0; missing < 0 && waited <= settings.database_wait;
+	     waited += DATABASE_RETRY_MS) {
 		if (waited)
 			usleep(DATABASE_RETRY_MS * 1000);
 		missing = migrate_missing(settings.database, daemon->migrations, error);
@@ -86,8 +88,8 @@ check_schema(const struct daemon *daemon)
 	if (missing > 0 && settings.auto_migrate)
 		migrate(daemon);
 	else if (missing > 0)
-		die("the schema lacks %d migrations of this version; run %s --migrate first", missing,
-		    daemon->name);
+		die("the schema lacks %d migrations of this version; run %s --migrate first",
+		    missing, daemon->name);
 }
 
 static struct entity *const *
@@ -156,8 +158,8 @@ app_main(const struct daemon *daemon, int argc, char **argv)
 	if (first < argc && daemon->command)
 		return daemon->command(argc - first, argv + first);
 	if (first < argc) {
-		fprintf(stderr, "%s: unexpected argument \"%s\"; --help lists the options\n", daemon->name,
-			argv[first]);
+		fprintf(stderr, "%s: unexpected argument \"%s\"; --help lists the options\n",
+			daemon->name, argv[first]);
 		return 2;
 	}
 	require_database(daemon);
@@ -173,5 +175,6 @@ app_main(const struct daemon *daemon, int argc, char **argv)
 	status = command_run(&app, &handled);
 	if (handled)
 		return status;
-	return settings.workers > 1 ? workers_run(&app, (int)settings.workers) : process_serve(&app, -1);
+	return settings.workers > 1 ? workers_run(&app, (int)settings.workers)
+				    : process_serve(&app, -1);
 }

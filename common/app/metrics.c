@@ -19,8 +19,8 @@
 #include "event/sender.h"
 #include "http/server.h"
 
-static const unsigned bucket_us[] = { 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000,
-				      500000, 1000000, 2500000, 5000000, 10000000 };
+static const unsigned bucket_us[] = { 500,    1000,   2500,   5000,    10000,   25000,   50000,
+				      100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000 };
 #define BUCKETS (sizeof(bucket_us) / sizeof(bucket_us[0]))
 #define CODES 24
 
@@ -102,7 +102,8 @@ number(struct text *out, const char *name, const char *type, const char *help, d
 static void
 series_labels(const struct series *series, char *labels, size_t size)
 {
-	snprintf(labels, size, "route=\"%s\",method=\"%s\"", series->route ? series->route->pattern : "none",
+	snprintf(labels, size, "route=\"%s\",method=\"%s\"",
+		 series->route ? series->route->pattern : "none",
 		 series->route ? series->route->method : "none");
 }
 
@@ -120,7 +121,8 @@ write_durations(struct text *out, const struct series *series, const char *label
 			text_add(out, "+Inf");
 		text_addf(out, "\"} %lu\n", below);
 	}
-	text_addf(out, "http_request_duration_seconds_sum{%s} %.6f\n", labels, (double)series->sum_us / 1e6);
+	text_addf(out, "http_request_duration_seconds_sum{%s} %.6f\n", labels,
+		  (double)series->sum_us / 1e6);
 	text_addf(out, "http_request_duration_seconds_count{%s} %lu\n", labels, below);
 }
 
@@ -156,11 +158,14 @@ write_server(struct text *out)
 	       http_server_connections(process_server()));
 	head(out, "http_rejected_total", "counter", "Requests and connections refused early.");
 	text_addf(out,
-		  "http_rejected_total{reason=\"smuggle\"} %lu\nhttp_rejected_total{reason=\"slow\"} %lu\n"
-		  "http_rejected_total{reason=\"size\"} %lu\nhttp_rejected_total{reason=\"conn\"} %lu\n"
-		  "http_rejected_total{reason=\"rate\"} %lu\nhttp_rejected_total{reason=\"auth\"} %lu\n",
-		  stats.refused_smuggle, stats.refused_slow, stats.refused_size, stats.refused_connection,
-		  rejected[REJECTED_RATE], rejected[REJECTED_AUTH]);
+		  "http_rejected_total{reason=\"smuggle\"} "
+		  "%lu\nhttp_rejected_total{reason=\"slow\"} %lu\n"
+		  "http_rejected_total{reason=\"size\"} %lu\nhttp_rejected_total{reason=\"conn\"} "
+		  "%lu\n"
+		  "http_rejected_total{reason=\"rate\"} %lu\nhttp_rejected_total{reason=\"auth\"} "
+		  "%lu\n",
+		  stats.refused_smuggle, stats.refused_slow, stats.refused_size,
+		  stats.refused_connection, rejected[REJECTED_RATE], rejected[REJECTED_AUTH]);
 	head(out, "idempotency_hits_total", "counter", "Requests whose Idempotency-Key was known.");
 	text_addf(out,
 		  "idempotency_hits_total{result=\"replay\"} %lu\n"
@@ -177,15 +182,18 @@ write_database(struct text *out)
 	db_stats(app_current()->db, &stats);
 	head(out, "db_pool_connections", "gauge", "Connections to PostgreSQL.");
 	text_addf(out,
-		  "db_pool_connections{state=\"shared\"} %d\ndb_pool_connections{state=\"leased_idle\"} %d\n"
+		  "db_pool_connections{state=\"shared\"} "
+		  "%d\ndb_pool_connections{state=\"leased_idle\"} %d\n"
 		  "db_pool_connections{state=\"leased_busy\"} %d\n",
 		  stats.shared_up, stats.leased_up - stats.leased_busy, stats.leased_busy);
 	number(out, "db_waiting", "gauge", "Requests waiting for a connection.", stats.waiting);
-	number(out, "db_reconnects_total", "counter", "Connections opened again.", (double)stats.reconnects);
+	number(out, "db_reconnects_total", "counter", "Connections opened again.",
+	       (double)stats.reconnects);
 	number(out, "db_statements_total", "counter", "Statements sent.", (double)stats.statements);
-	number(out, "db_transactions_total", "counter", "Transactions begun.", (double)stats.transactions);
-	number(out, "db_reruns_total", "counter", "Requests run again after a deadlock or the like.",
-	       (double)reruns);
+	number(out, "db_transactions_total", "counter", "Transactions begun.",
+	       (double)stats.transactions);
+	number(out, "db_reruns_total", "counter",
+	       "Requests run again after a deadlock or the like.", (double)reruns);
 }
 
 static void
@@ -195,8 +203,10 @@ write_outbox(struct request *rq, void *arg)
 	struct sender_stats stats;
 
 	sender_stats(rq, &stats);
-	number(out, "outbox_pending", "gauge", "Webhook deliveries not done yet.", (double)stats.pending);
-	number(out, "outbox_oldest_age_seconds", "gauge", "Age of the oldest one.", stats.oldest_age_s);
+	number(out, "outbox_pending", "gauge", "Webhook deliveries not done yet.",
+	       (double)stats.pending);
+	number(out, "outbox_oldest_age_seconds", "gauge", "Age of the oldest one.",
+	       stats.oldest_age_s);
 	number(out, "outbox_delivered_total", "counter", "Deliveries done by this process.",
 	       (double)stats.delivered);
 	head(out, "outbox_delivery_attempts_total", "counter", "Attempts by this process.");
@@ -205,7 +215,8 @@ write_outbox(struct request *rq, void *arg)
 		  "outbox_delivery_attempts_total{outcome=\"failed\"} %lu\n",
 		  stats.attempts_ok, stats.attempts_failed);
 	number(out, "outbox_in_flight", "gauge", "Deliveries being sent.", stats.in_flight);
-	number(out, "outbox_sender_elected", "gauge", "1 in the process that sends.", stats.elected);
+	number(out, "outbox_sender_elected", "gauge", "1 in the process that sends.",
+	       stats.elected);
 	head(out, "outbox_breakers", "gauge", "Circuit breakers of webhooks.");
 	text_addf(out,
 		  "outbox_breakers{state=\"closed\"} %d\noutbox_breakers{state=\"open\"} %d\n"
@@ -238,7 +249,7 @@ open_files(void)
 	while (readdir(folder))
 		count++;
 	closedir(folder);
-	return count - 3;   /* ".", ".." and the folder itself */
+	return count - 3; /* ".", ".." and the folder itself */
 }
 
 static void
@@ -250,14 +261,16 @@ write_process(struct text *out)
 	number(out, "process_cpu_seconds_total", "counter", "User and system time.",
 	       (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 		       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
-	number(out, "process_resident_memory_bytes", "gauge", "Resident memory.", (double)resident_bytes());
+	number(out, "process_resident_memory_bytes", "gauge", "Resident memory.",
+	       (double)resident_bytes());
 	number(out, "process_open_fds", "gauge", "Open file descriptors.", open_files());
 	number(out, "process_start_time_seconds", "gauge", "Start, in seconds since 1970.",
 	       (double)process_started());
-	number(out, "event_loop_lag_seconds", "gauge", "Longest delay of the loop in the last 10 s.",
-	       (double)heartbeat_lag_us() / 1e6);
+	number(out, "event_loop_lag_seconds", "gauge",
+	       "Longest delay of the loop in the last 10 s.", (double)heartbeat_lag_us() / 1e6);
 	number(out, "coroutines", "gauge", "Coroutines alive.", coro_count());
-	number(out, "log_lines_dropped_total", "counter", "Log lines nobody took.", (double)log_dropped());
+	number(out, "log_lines_dropped_total", "counter", "Log lines nobody took.",
+	       (double)log_dropped());
 	head(out, "build_info", "gauge", "Version of this program.");
 	text_addf(out, "build_info{service=\"%s\",version=\"%s\"} 1\n", app_current()->daemon->name,
 		  DOVETAIL_VERSION);

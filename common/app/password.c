@@ -13,15 +13,17 @@
 
 /* The most used passwords of at least the minimal length; shorter ones are refused anyway. */
 static const char *const common_passwords[] = {
-	"password", "password1", "password12", "password123", "password1234", "password!", "passw0rd",
-	"p@ssw0rd", "p@ssword", "12345678", "123456789", "1234567890", "12345678910", "123123123",
-	"1234567891", "987654321", "0987654321", "11111111", "111111111", "1111111111", "00000000",
-	"0000000000", "88888888", "99999999", "12341234", "11223344", "1q2w3e4r", "1q2w3e4r5t",
-	"1qaz2wsx", "qwertyuiop", "qwerty123", "qwerty1234", "qwerty12345", "qwertyui", "asdfghjkl",
-	"asdfasdf", "zxcvbnm123", "q1w2e3r4", "abcd1234", "abc12345", "abcdefgh", "iloveyou",
-	"iloveyou1", "sunshine", "princess", "football", "baseball", "superman", "trustno1",
-	"welcome1", "welcome123", "letmein1", "changeme", "administrator", "admin123", "admin1234",
-	"computer", "whatever", "starwars", "michelle", "jennifer", "hello123", "testtest",
+	"password",    "password1",  "password12",  "password123", "password1234", "password!",
+	"passw0rd",    "p@ssw0rd",   "p@ssword",    "12345678",    "123456789",    "1234567890",
+	"12345678910", "123123123",  "1234567891",  "987654321",   "0987654321",   "11111111",
+	"111111111",   "1111111111", "00000000",    "0000000000",  "88888888",     "99999999",
+	"12341234",    "11223344",   "1q2w3e4r",    "1q2w3e4r5t",  "1qaz2wsx",     "qwertyuiop",
+	"qwerty123",   "qwerty1234", "qwerty12345", "qwertyui",    "asdfghjkl",    "asdfasdf",
+	"zxcvbnm123",  "q1w2e3r4",   "abcd1234",    "abc12345",    "abcdefgh",     "iloveyou",
+	"iloveyou1",   "sunshine",   "princess",    "football",    "baseball",     "superman",
+	"trustno1",    "welcome1",   "welcome123",  "letmein1",    "changeme",     "administrator",
+	"admin123",    "admin1234",  "computer",    "whatever",    "starwars",     "michelle",
+	"jennifer",    "hello123",   "testtest",
 };
 
 /* Of no password: verifying it takes as long as verifying a real one. */
@@ -30,7 +32,7 @@ static const char nobodys_hash[] = "$argon2id$v=19$m=19456,t=2,p=1$cymZtIiAvDEO/
 
 struct work {
 	const char *password;
-	const char *hash;                          /* to verify; NULL: make one */
+	const char *hash; /* to verify; NULL: make one */
 	char made[crypto_pwhash_STRBYTES];
 	bool ok;
 };
@@ -59,7 +61,8 @@ run_work(void *arg)
 	if (work->hash)
 		work->ok = crypto_pwhash_str_verify(work->hash, work->password, length) == 0;
 	else
-		work->ok = crypto_pwhash_str(work->made, work->password, length, PASSES, MEMORY_BYTES) == 0;
+		work->ok = crypto_pwhash_str(work->made, work->password, length, PASSES,
+					     MEMORY_BYTES) == 0;
 }
 
 static void

@@ -87,9 +87,9 @@ drain_tick(evutil_socket_t fd, short what, void *arg)
 	if (!drained() && !late)
 		return;
 	if (late)
-		log_warn("not everything ended in time", "requests", log_num(http_server_busy(server)),
-			 "deliveries", log_num(sender_busy()), "background",
-			 log_num(background_count()), NULL);
+		log_warn("not everything ended in time", "requests",
+			 log_num(http_server_busy(server)), "deliveries", log_num(sender_busy()),
+			 "background", log_num(background_count()), NULL);
 	event_base_loopbreak(coro_loop());
 }
 
@@ -214,7 +214,8 @@ command_work(void *arg)
 		fprintf(stderr, "%s: %s\n", command->name,
 			fault->detail ? fault->detail : fault_title(fault->code));
 		for (int i = 0; i < fault->field_count; i++)
-			fprintf(stderr, "  %s: %s\n", fault->fields[i].field, fault->fields[i].message);
+			fprintf(stderr, "  %s: %s\n", fault->fields[i].field,
+				fault->fields[i].message);
 	}
 	request_release(&rq);
 	event_base_loopbreak(coro_loop());

@@ -15,7 +15,7 @@ int process_serve(struct app *app, int pipe);
 int process_command(struct app *app, const char *name, void (*work)(struct request *rq, void *arg));
 
 struct http_server *process_server(void);
-int64_t process_started(void);        /* unix seconds */
-int background_count(void);           /* app_background work not ended yet */
+int64_t process_started(void); /* unix seconds */
+int background_count(void);    /* app_background work not ended yet */
 
 #endif

@@ -7,10 +7,10 @@
 
 /* One kind of limit. A zeroed one with count and ms filled is ready to use. */
 struct ratelimit {
-	long burst;               /* at once */
-	long count;               /* refilled per ms milliseconds; 0: no limit */
+	long burst; /* at once */
+	long count; /* refilled per ms milliseconds; 0: no limit */
 	long ms;
-	struct bucket *buckets;   /* ratelimit.c's own */
+	struct bucket *buckets; /* ratelimit.c's own */
 };
 
 /* Takes one; 0 when there was one, otherwise the seconds until there is one again (1 or more). */

@@ -10,14 +10,14 @@
 #include "app/app.h"
 #include "app/settings.h"
 
-static const char sql_add_token[] =
-	"INSERT INTO api_token (user_id, name, secret_hash, expires_at)"
-	" VALUES ($1, $2, decode($3, 'hex'), $4) RETURNING id";
+static const char sql_add_token[] = "INSERT INTO api_token (user_id, name, secret_hash, expires_at)"
+				    " VALUES ($1, $2, decode($3, 'hex'), $4) RETURNING id";
 
 static const char sql_add_session[] =
 	"INSERT INTO session (user_id, secret_hash, expires_at)"
 	" VALUES ($1, decode($2, 'hex'), now() + $3 * interval '1 millisecond')"
-	" RETURNING id, to_char(expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS expires_at";
+	" RETURNING id, to_char(expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') "
+	"AS expires_at";
 
 static const char *const kind_names[] = { [TOKEN_API] = "live", [TOKEN_SESSION] = "session" };
 
@@ -85,11 +85,13 @@ static const char *
 secret_new(struct request *rq)
 {
 	unsigned char bytes[32];
-	size_t size = sodium_base64_ENCODED_LEN(sizeof(bytes), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	size_t size =
+		sodium_base64_ENCODED_LEN(sizeof(bytes), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 	char *secret = arena_alloc(&rq->arena, size);
 
 	randombytes_buf(bytes, sizeof(bytes));
-	sodium_bin2base64(secret, size, bytes, sizeof(bytes), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	sodium_bin2base64(secret, size, bytes, sizeof(bytes),
+			  sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 	return secret;
 }
 
@@ -105,14 +107,16 @@ token_text(struct request *rq, enum token_kind kind, int64_t id, const char *sec
 }
 
 const char *
-token_issue(struct request *rq, int64_t user_id, const char *name, const char *expires_at, int64_t *id)
+token_issue(struct request *rq, int64_t user_id, const char *name, const char *expires_at,
+	    int64_t *id)
 {
 	const char *secret = secret_new(rq);
 	char hash[TOKEN_HASH_LENGTH + 1];
 	struct row *row;
 
 	token_hash(secret, hash);
-	row = db_one(rq, sql_add_token, P_ID(user_id), P_TEXT(name), P_TEXT(hash), P_TEXT(expires_at));
+	row = db_one(rq, sql_add_token, P_ID(user_id), P_TEXT(name), P_TEXT(hash),
+		     P_TEXT(expires_at));
 	if (id)
 		*id = row_id(row, "id");
 	return token_text(rq, TOKEN_API, row_id(row, "id"), secret);
@@ -126,7 +130,8 @@ token_issue_session(struct request *rq, int64_t user_id, const char **expires_at
 	struct row *row;
 
 	token_hash(secret, hash);
-	row = db_one(rq, sql_add_session, P_ID(user_id), P_TEXT(hash), P_ID(settings.session_lifetime));
+	row = db_one(rq, sql_add_session, P_ID(user_id), P_TEXT(hash),
+		     P_ID(settings.session_lifetime));
 	*expires_at = row_text(row, "expires_at");
 	return token_text(rq, TOKEN_SESSION, row_id(row, "id"), secret);
 }

@@ -1,5 +1,6 @@
-/* common/app/token.h -- bearer tokens: "crm_live_<id>_<secret>" of a program, "crm_session_..." of a login.
+/* common/app/token.h -- bearer tokens of programs and of people.
  *
+ * "crm_live_<id>_<secret>" is a program's, "crm_session_<id>_<secret>" comes from a login.
  * The secret is 256 random bits in base64url. Only its SHA-256 is stored: a fast hash is right
  * for a key nobody can guess. The id finds the row, the hash is compared in constant time.
  */
@@ -16,11 +17,11 @@ enum token_kind { TOKEN_API, TOKEN_SESSION };
 struct token {
 	enum token_kind kind;
 	int64_t id;
-	const char *secret;       /* into the text that was parsed */
+	const char *secret; /* into the text that was parsed */
 };
 
-#define TOKEN_SECRET_LENGTH 43    /* of 32 bytes in base64url, unpadded */
-#define TOKEN_HASH_LENGTH 64      /* hex */
+#define TOKEN_SECRET_LENGTH 43 /* of 32 bytes in base64url, unpadded */
+#define TOKEN_HASH_LENGTH 64   /* hex */
 
 /* The token in an Authorization header's value, or false when it has not the form of one. */
 bool token_parse(const char *authorization, struct token *token);

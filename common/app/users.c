@@ -22,10 +22,11 @@ static void set_password(struct request *rq, struct record *record, cJSON *body)
 static void add_token(struct request *rq, struct record *record, cJSON *body);
 static void revoke(struct request *rq, struct record *record, cJSON *body);
 
-static const struct param_spec set_password_params[] = {
-	{ .name = "password", .type = COLUMN_TEXT, .required = true, .text = "8 to 200 characters." },
-	{ 0 }
-};
+static const struct param_spec set_password_params[] = { { .name = "password",
+							   .type = COLUMN_TEXT,
+							   .required = true,
+							   .text = "8 to 200 characters." },
+							 { 0 } };
 
 static const struct param_spec add_token_params[] = {
 	{ .name = "name", .type = COLUMN_TEXT, .required = true, .text = "What the token is for." },
@@ -34,34 +35,52 @@ static const struct param_spec add_token_params[] = {
 };
 
 static const struct verb user_verbs[] = {
-	{ .name = "set-password", .allow = "admin", .event = "user.password_set",
-	  .params = set_password_params, .run = set_password,
+	{ .name = "set-password",
+	  .allow = "admin",
+	  .event = "user.password_set",
+	  .params = set_password_params,
+	  .run = set_password,
 	  .text = "Sets the password and ends the user's sessions." },
-	{ .name = "tokens", .allow = "admin", .event = "user.token_added", .params = add_token_params,
-	  .run = add_token, .text = "Makes an API token; the answer is the only time it is shown." },
+	{ .name = "tokens",
+	  .allow = "admin",
+	  .event = "user.token_added",
+	  .params = add_token_params,
+	  .run = add_token,
+	  .text = "Makes an API token; the answer is the only time it is shown." },
 	{ 0 }
 };
 
-static const struct verb token_verbs[] = {
-	{ .name = "revoke", .allow = "admin", .event = "token.revoked", .run = revoke,
-	  .text = "Refuses the token from now on." },
-	{ 0 }
-};
+static const struct verb token_verbs[] = { { .name = "revoke",
+					     .allow = "admin",
+					     .event = "token.revoked",
+					     .run = revoke,
+					     .text = "Refuses the token from now on." },
+					   { 0 } };
 
 struct entity user_entity = {
-	.name = "user", .path = "users", .table = "app_user",
+	.name = "user",
+	.path = "users",
+	.table = "app_user",
 	.text = "A person or a program that signs in.",
-	.read = "admin", .write = "admin",
-	.computed = "password_hash", .secret = "password_hash", .search = "email name",
+	.read = "admin",
+	.write = "admin",
+	.computed = "password_hash",
+	.secret = "password_hash",
+	.search = "email name",
 	.verbs = user_verbs,
-	.prepare = user_prepare, .saved = user_saved,
+	.prepare = user_prepare,
+	.saved = user_saved,
 };
 
 struct entity token_entity = {
-	.name = "token", .path = "tokens", .table = "api_token",
+	.name = "token",
+	.path = "tokens",
+	.table = "api_token",
 	.text = "Lets a program act as a user.",
 	.read = "admin",
-	.computed = "secret_hash revoked_at last_used_at", .secret = "secret_hash", .search = "name",
+	.computed = "secret_hash revoked_at last_used_at",
+	.secret = "secret_hash",
+	.search = "name",
 	.verbs = token_verbs,
 };
 
@@ -73,10 +92,11 @@ check_roles(struct request *rq, const cJSON *roles)
 
 	cJSON_ArrayForEach(role, roles)
 	{
-		if (cJSON_IsString(role) && !role_bit(role->valuestring, (int)strlen(role->valuestring)))
-			fault_field(rq, arena_printf(&rq->arena, "roles[%d]", index), "unknown_role",
-				    "there is no role \"%s\"; there are: %s", role->valuestring,
-				    roles_text(&rq->arena, ROLES_ALL));
+		if (cJSON_IsString(role) &&
+		    !role_bit(role->valuestring, (int)strlen(role->valuestring)))
+			fault_field(rq, arena_printf(&rq->arena, "roles[%d]", index),
+				    "unknown_role", "there is no role \"%s\"; there are: %s",
+				    role->valuestring, roles_text(&rq->arena, ROLES_ALL));
 		index++;
 	}
 }

@@ -16,21 +16,37 @@ static void webhook_replay(struct request *rq, struct record *record, cJSON *bod
 static void delivery_replay(struct request *rq, struct record *record, cJSON *body);
 
 static const struct param_spec replay_params[] = {
-	{ .name = "since", .type = COLUMN_INSTANT, .required = true,
+	{ .name = "since",
+	  .type = COLUMN_INSTANT,
+	  .required = true,
 	  .text = "Events from this instant on are sent again." },
 	{ 0 }
 };
 
 static struct verb webhook_verbs[] = {
-	{ .name = "pause", .from = "active", .to = "paused", .event = "webhook.paused",
+	{ .name = "pause",
+	  .from = "active",
+	  .to = "paused",
+	  .event = "webhook.paused",
 	  .text = "Deliveries collect until it is resumed." },
-	{ .name = "resume", .from = "paused disabled", .to = "active", .event = "webhook.resumed",
-	  .run = webhook_wake, .text = "Delivers what has collected, and goes on." },
-	{ .name = "disable", .from = "active paused", .to = "disabled", .event = "webhook.disabled",
+	{ .name = "resume",
+	  .from = "paused disabled",
+	  .to = "active",
+	  .event = "webhook.resumed",
+	  .run = webhook_wake,
+	  .text = "Delivers what has collected, and goes on." },
+	{ .name = "disable",
+	  .from = "active paused",
+	  .to = "disabled",
+	  .event = "webhook.disabled",
 	  .text = "No further deliveries are collected." },
-	{ .name = "rotate-secret", .event = "webhook.secret_rotated", .run = webhook_rotate,
+	{ .name = "rotate-secret",
+	  .event = "webhook.secret_rotated",
+	  .run = webhook_rotate,
 	  .text = "Makes a new secret, shown only now; the old one signs too for 24 hours." },
-	{ .name = "replay", .params = replay_params, .run = webhook_replay,
+	{ .name = "replay",
+	  .params = replay_params,
+	  .run = webhook_replay,
 	  .text = "Sends every event since an instant again." },
 	{ 0 }
 };
@@ -41,22 +57,28 @@ static struct verb delivery_verbs[] = {
 };
 
 struct entity webhook_entity = {
-	.name = "webhook", .path = "webhooks", .text = "Another system that is told about changes.",
+	.name = "webhook",
+	.path = "webhooks",
+	.text = "Another system that is told about changes.",
 	.computed = "status old_secret old_secret_until",
 	.secret = "secret old_secret",
 	.search = "name url",
 	.verbs = webhook_verbs,
-	.prepare = webhook_prepare, .saved = webhook_saved,
+	.prepare = webhook_prepare,
+	.saved = webhook_saved,
 };
 
 struct entity webhook_delivery_entity = {
-	.name = "webhook_delivery", .path = "webhook-deliveries",
+	.name = "webhook_delivery",
+	.path = "webhook-deliveries",
 	.text = "One event for one webhook.",
 	.verbs = delivery_verbs,
 };
 
 struct route event_routes[] = {
-	{ .method = "GET", .pattern = "/api/v1/events", .handle = event_list,
+	{ .method = "GET",
+	  .pattern = "/api/v1/events",
+	  .handle = event_list,
 	  .summary = "The event log, in an order that never changes behind the reader." },
 	{ 0 }
 };
@@ -78,7 +100,8 @@ webhooks_define(void)
 static bool
 url_allowed(const char *url)
 {
-	static const char *const loopback[] = { "http://127.0.0.1", "http://localhost", "http://[::1]" };
+	static const char *const loopback[] = { "http://127.0.0.1", "http://localhost",
+						"http://[::1]" };
 
 	if (settings.webhook_allow_plain || strncmp(url, "http://", 7) != 0)
 		return true;

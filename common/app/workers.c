@@ -24,11 +24,11 @@
 #define TICK_MS 500
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 10000
-#define SILENT_MS 5000        /* a worker that says nothing for so long is stuck */
-#define STEADY_MS 30000       /* one that lived so long starts its back-off anew */
+#define SILENT_MS 5000  /* a worker that says nothing for so long is stuck */
+#define STEADY_MS 30000 /* one that lived so long starts its back-off anew */
 
 struct worker {
-	pid_t pid;                /* 0: not running */
+	pid_t pid; /* 0: not running */
 	int pipe;
 	bool ready;
 	uint64_t started_ms, heard_ms, due_ms, backoff_ms;
@@ -43,7 +43,8 @@ static sigset_t handled, inherited;
 static void
 reserve_port(void)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST };
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+				  .ai_flags = AI_PASSIVE | AI_NUMERICHOST };
 	struct addrinfo *address;
 	struct sockaddr_storage bound;
 	socklen_t size = sizeof(bound);
@@ -58,8 +59,9 @@ reserve_port(void)
 	    getsockname(fd, (struct sockaddr *)&bound, &size) < 0)
 		die("cannot find a free port: %s", strerror(errno));
 	freeaddrinfo(address);
-	settings.port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-							  : ((struct sockaddr_in *)&bound)->sin_port);
+	settings.port =
+		ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+						  : ((struct sockaddr_in *)&bound)->sin_port);
 }
 
 _Noreturn static void
@@ -110,8 +112,8 @@ worker_ended(struct worker *worker, int status)
 		worker->backoff_ms *= 2;
 	worker->due_ms = now + worker->backoff_ms;
 	log_error("a worker ended", WIFSIGNALED(status) ? "signal" : "status",
-		  log_num(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)), "again_in_ms",
-		  log_num((long long)worker->backoff_ms), NULL);
+		  log_num(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)),
+		  "again_in_ms", log_num((long long)worker->backoff_ms), NULL);
 }
 
 static void

@@ -24,7 +24,8 @@ uint64_t
 role_bit(const char *name, int length)
 {
 	for (int i = 0; i < role_count; i++)
-		if (strlen(role_names[i]) == (size_t)length && memcmp(role_names[i], name, (size_t)length) == 0)
+		if (strlen(role_names[i]) == (size_t)length &&
+		    memcmp(role_names[i], name, (size_t)length) == 0)
 			return (uint64_t)1 << i;
 	return 0;
 }
@@ -54,7 +55,8 @@ roles_from_array(const char *names)
 	static const char separators[] = " ,\"{}";
 	uint64_t roles = 0;
 
-	for (const char *at = names + strspn(names, separators); *at; at += strspn(at, separators)) {
+	for (const char *at = names + strspn(names, separators); *at;
+	     at += strspn(at, separators)) {
 		int length = (int)strcspn(at, separators);
 
 		roles |= role_bit(at, length);
