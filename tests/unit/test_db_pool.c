@@ -1,0 +1,360 @@
+/* tests/unit/test_db_pool.c -- connections die, run out and come back; requests wait or get a 503. */
+#include "db_fixture.h"
+
+#include "base/clock.h"
+
+static const char sql_pid[] = "SELECT pg_backend_pid() AS pid";
+static const char sql_one[] = "SELECT 1";
+static const char sql_insert[] = "INSERT INTO mark VALUES ($1)";
+static const char sql_count[] = "SELECT count(*) FROM mark";
+static const char sql_sleep[] = "SELECT pg_sleep($1::numeric)";
+
+static void
+kill_all(void)
+{
+	char sql[300];
+
+	snprintf(sql, sizeof sql, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+		" WHERE application_name = '%s' AND pid <> pg_backend_pid()", fixture_schema);
+	fixture_sql(sql);
+}
+
+static void
+asks(struct request *rq, void *arg)
+{
+	db_one(rq, sql_one);
+}
+
+static void
+recovers(struct request *rq, void *arg)
+{
+	struct request other;
+	struct db_stats stats;
+
+	asks(rq, NULL);
+	for (int i = 0; i < 5; i++) {
+		kill_all();
+		coro_sleep(20);
+		/* Idle connections' deaths are seen before anybody asks. */
+		assert_int_equal(fixture_try(&other, asks, NULL), ERR_NONE);
+		request_release(&other);
+	}
+	coro_sleep(500);
+	db_stats(fixture_db, &stats);
+	assert_int_equal(stats.shared_up, 2);
+	assert_true(stats.reconnects >= 5);
+	assert_true(db_ready(fixture_db));
+}
+
+static void
+test_killed_backends_are_replaced(void **state)
+{
+	fixture_run(recovers, NULL);
+}
+
+static void
+writes_and_dies(struct request *rq, void *arg)
+{
+	db_begin(rq);
+	db_do(rq, sql_insert, P_ID(1));
+	db_one(rq, sql_count);
+	kill_all();
+	coro_sleep(arg ? 30 : 0);
+	db_do(rq, sql_insert, P_ID(2));
+	db_one(rq, sql_count);
+	db_commit(rq);
+}
+
+static void
+loses_in_flight(struct request *rq, void *arg)
+{
+	struct request other;
+	struct pending *pending;
+
+	pending = db_send(rq, sql_sleep, P_TEXT("2"));
+	coro_sleep(20);
+	kill_all();
+	while (!db_ready(fixture_db))
+		coro_sleep(10);
+	for (int i = 0; i < 6; i++) {
+		assert_int_equal(fixture_try(&other, writes_and_dies, i % 2 ? rq : NULL), ERR_UNAVAILABLE);
+		assert_true(other.fault.rerun);
+		assert_int_equal(other.fault.retry_after, 1);
+		request_release(&other);
+	}
+	assert_int_equal(row_id(db_one(rq, sql_count), "count"), 0);
+	db_wait(rq, pending);
+}
+
+static void
+is_unavailable(struct request *rq, void *arg)
+{
+	struct request other;
+
+	assert_int_equal(fixture_try(&other, loses_in_flight, NULL), ERR_UNAVAILABLE);
+	assert_false(other.fault.rerun);
+	request_release(&other);
+}
+
+static void
+test_what_was_in_flight_is_unavailable(void **state)
+{
+	fixture_run(is_unavailable, NULL);
+}
+
+static void
+commits_and_dies(struct request *rq, void *arg)
+{
+	db_begin(rq);
+	/* The server dies while COMMIT runs its deferred trigger. */
+	db_do(rq, "INSERT INTO slow VALUES (1)");
+	db_commit(rq);
+}
+
+static bool killer_done;
+
+static void
+killer(void *arg)
+{
+	coro_sleep(150);
+	kill_all();
+	killer_done = true;
+}
+
+static void
+does_not_know(struct request *rq, void *arg)
+{
+	struct request other;
+
+	coro_start(killer, NULL);
+	assert_int_equal(fixture_try(&other, commits_and_dies, NULL), ERR_UNAVAILABLE);
+	assert_false(other.fault.rerun);
+	assert_non_null(strstr(other.fault.detail, "not known"));
+	request_release(&other);
+	assert_true(killer_done);
+}
+
+static void
+test_a_commit_without_answer_says_so(void **state)
+{
+	fixture_run(does_not_know, NULL);
+}
+
+static int finished, refused;
+static char order[20];
+
+static void
+holds(struct request *rq, void *arg)
+{
+	db_begin(rq);
+	db_one(rq, sql_pid);
+	order[strlen(order)] = *(const char *)arg;
+	coro_sleep(100);
+	db_commit(rq);
+}
+
+static void
+holder(void *arg)
+{
+	struct request rq;
+	enum fault_code code = fixture_try(&rq, holds, arg);
+
+	if (code != ERR_NONE) {
+		assert_int_equal(code, ERR_UNAVAILABLE);
+		assert_int_equal(rq.fault.retry_after, 1);
+		refused++;
+	}
+	request_release(&rq);
+	finished++;
+}
+
+static void
+queues(struct request *rq, void *arg)
+{
+	static char names[] = "abcdefgh";
+	struct db_stats stats;
+
+	for (int i = 0; i < 8; i++)
+		coro_start(holder, &names[i]);
+	coro_sleep(50);
+	db_stats(fixture_db, &stats);
+	assert_int_equal(stats.leased_busy, 3);
+	assert_int_equal(stats.waiting, 5);
+	while (finished < 8)
+		coro_sleep(10);
+	assert_string_equal(order, names);
+	assert_int_equal(refused, 0);
+	db_stats(fixture_db, &stats);
+	assert_int_equal(stats.leased_up, 3);
+	assert_int_equal(stats.leased_busy, 0);
+	assert_int_equal(stats.waiting, 0);
+}
+
+static void
+test_leases_are_given_in_order(void **state)
+{
+	fixture_run(queues, NULL);
+}
+
+static void
+waits_in_vain(struct request *rq, void *arg)
+{
+	struct db_options options = fixture_options;
+	struct db *full = fixture_db;
+	uint64_t start = clock_ms();
+	static char name[] = "x";
+
+	options.leased = 1;
+	options.wait_ms = 30;
+	fixture_db = db_open(&options);
+	finished = refused = 0;
+	for (int i = 0; i < 3; i++)
+		coro_start(holder, name);
+	while (finished < 3)
+		coro_sleep(5);
+	assert_int_equal(refused, 2);
+	assert_true(clock_ms() - start < 1000);
+	db_close(fixture_db);
+	fixture_db = full;
+}
+
+static void
+test_too_long_a_queue_is_a_503(void **state)
+{
+	fixture_run(waits_in_vain, NULL);
+}
+
+static void
+finds_nobody(struct request *rq, void *arg)
+{
+	struct db_options options = fixture_options;
+	struct db *reachable = fixture_db;
+	struct request other;
+
+	options.url = "postgresql://nobody@127.0.0.1:1/none";
+	options.wait_ms = 200;
+	fixture_db = db_open(&options);
+	assert_int_equal(fixture_try(&other, asks, NULL), ERR_UNAVAILABLE);
+	assert_string_equal(other.fault.detail, "The database is not reachable.");
+	request_release(&other);
+	assert_int_equal(fixture_try(&other, writes_and_dies, NULL), ERR_UNAVAILABLE);
+	assert_false(other.fault.rerun);
+	request_release(&other);
+	assert_false(db_ready(fixture_db));
+	db_close(fixture_db);
+	fixture_db = reachable;
+}
+
+static void
+test_without_a_server_requests_wait_and_get_a_503(void **state)
+{
+	fixture_run(finds_nobody, NULL);
+}
+
+static int heard_count;
+
+static void
+heard(void *arg)
+{
+	heard_count++;
+}
+
+static int held[2];
+
+static void
+taken(void *arg, bool is_held)
+{
+	*(int *)arg = is_held;
+}
+
+static void
+hears(struct request *rq, void *arg)
+{
+	struct db *second = db_open(&fixture_options);
+	int before;
+
+	db_listen(fixture_db, "news", heard, NULL);
+	db_elect(fixture_db, 42, taken, &held[0]);
+	coro_sleep(200);
+	assert_int_equal(heard_count, 1);
+	assert_int_equal(held[0], 1);
+	db_elect(second, 42, taken, &held[1]);
+	for (int i = 0; i < 100; i++)
+		db_notify(second, "news");
+	db_notify(second, "other");
+	coro_sleep(100);
+	assert_in_range(heard_count, 2, 3);
+	assert_int_equal(held[1], 0);
+	kill_all();
+	before = heard_count;
+	for (int i = 0; i < 300 && held[0] + held[1] != 1; i++)
+		coro_sleep(10);
+	coro_sleep(500);
+	assert_int_equal(held[0] + held[1], 1);
+	assert_int_equal(heard_count, before + 1);
+	db_notify(second, "news");
+	coro_sleep(100);
+	assert_int_equal(heard_count, before + 2);
+	db_close(second);
+	for (int i = 0; i < 300 && !held[0]; i++)
+		coro_sleep(10);
+	assert_int_equal(held[0], 1);
+}
+
+static void
+test_notifications_and_elections_survive_a_loss(void **state)
+{
+	fixture_run(hears, NULL);
+}
+
+static void
+sees_settings(struct request *rq, void *arg)
+{
+	struct row *row;
+
+	db_begin(rq);
+	row = db_one(rq, "SELECT current_setting('timezone') AS zone, current_setting('lock_timeout') AS lock,"
+		" current_setting('idle_in_transaction_session_timeout') AS idle,"
+		" current_setting('application_name') AS name, current_schema() AS schema");
+	assert_string_equal(row_text(row, "zone"), "UTC");
+	assert_string_equal(row_text(row, "lock"), "500ms");
+	assert_string_equal(row_text(row, "idle"), "10s");
+	assert_string_equal(row_text(row, "name"), fixture_schema);
+	assert_string_equal(row_text(row, "schema"), fixture_schema);
+}
+
+static void
+test_connections_carry_their_settings(void **state)
+{
+	fixture_run(sees_settings, NULL);
+}
+
+static int
+setup(void **state)
+{
+	if (fixture_setup(state) != 0)
+		return -1;
+	fixture_sql("CREATE TABLE mark (id int8); CREATE TABLE slow (id int8);"
+		"CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS"
+		" $$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$;"
+		"CREATE CONSTRAINT TRIGGER dawdles AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED"
+		" FOR EACH ROW EXECUTE FUNCTION dawdle()");
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_killed_backends_are_replaced),
+		cmocka_unit_test(test_what_was_in_flight_is_unavailable),
+		cmocka_unit_test(test_a_commit_without_answer_says_so),
+		cmocka_unit_test(test_leases_are_given_in_order),
+		cmocka_unit_test(test_too_long_a_queue_is_a_503),
+		cmocka_unit_test(test_without_a_server_requests_wait_and_get_a_503),
+		cmocka_unit_test(test_notifications_and_elections_survive_a_loss),
+		cmocka_unit_test(test_connections_carry_their_settings),
+	};
+
+	return cmocka_run_group_tests(tests, setup, fixture_teardown);
+}
