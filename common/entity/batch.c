@@ -16,9 +16,8 @@ batch_records(struct request *rq)
 
 	http_only_query(rq, no_query);
 	body = http_json(rq, false);
-	cJSON_ArrayForEach(member, body)
-		if (member != json_get(body, "records"))
-			fault_field(rq, member->string, "unknown_field", "is not known here");
+	cJSON_ArrayForEach(member, body) if (member != json_get(body, "records"))
+		fault_field(rq, member->string, "unknown_field", "is not known here");
 	records = json_get(body, "records");
 	if (!records)
 		fault_field(rq, "records", "required", "must be given");
@@ -26,7 +25,8 @@ batch_records(struct request *rq)
 		fault_field(rq, "records", "wrong_type", "must be an array of objects");
 	count = cJSON_GetArraySize(records);
 	if (cJSON_IsArray(records) && (count < 1 || count > RECORDS_MAX))
-		fault_field(rq, "records", "out_of_range", "must hold 1 to %d records", RECORDS_MAX);
+		fault_field(rq, "records", "out_of_range", "must hold 1 to %d records",
+			    RECORDS_MAX);
 	fault_raise_collected(rq);
 	return records;
 }

@@ -28,7 +28,8 @@ cursor_write(struct arena *arena, const char *sort, const char *const *values, i
 }
 
 bool
-cursor_read(struct request *rq, const char *cursor, const char *sort, const char **values, int count)
+cursor_read(struct request *rq, const char *cursor, const char *sort, const char **values,
+	    int count)
 {
 	size_t length = strlen(cursor), plain_length;
 	struct json_error error;

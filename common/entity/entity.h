@@ -96,7 +96,7 @@ struct derived {
 };
 
 struct restricted {
-	const char *columns;      /* space separated, lines' as "lines.unit_cost"; hidden from all but: */
+	const char *columns;      /* space separated, lines' as "lines.unit_cost"; seen only by: */
 	const char *allow;
 };
 
@@ -106,26 +106,29 @@ struct entity {
 	const char *table;        /* NULL: as name */
 	const char *text;         /* one sentence */
 	const char *read;         /* roles that list and read */
-	const char *write;        /* roles that create, patch, upsert, batch; NULL: nobody but verbs */
+	const char *write;        /* roles that create, patch, upsert, batch; NULL: only verbs do */
 	const char *remove;       /* roles that delete; NULL: cannot be deleted */
-	const char *computed;     /* columns clients never write, space separated (status, number, totals);
-	                           * id, version, created_at, updated_at, source_version always are */
+	const char *computed;     /* columns clients never write, space separated (number, totals); so are
+	                           * always id, version, created_at, updated_at, source_version, and
+	                           * status when verbs move it */
 	const char *secret;       /* columns never shown anywhere */
 	const char *search;       /* columns that ?q= looks in */
 	struct restricted restricted[3];
 	struct derived derived[12];
 	struct lines lines[4];
-	const struct param_spec *inputs;  /* members of the body that are no columns: prepare takes them */
+	const struct param_spec *inputs;  /* members of the body, no columns, that prepare takes */
 	const char *filled;       /* required columns that prepare fills when the client does not */
 	const struct verb *verbs;     /* ended by a NULL name */
 	const struct view *views;     /* ended by a NULL name */
 
 	/* Hooks, all in the transaction; any may fail.
-	 * prepare: the body as the client sent it, before validation: fill defaults. record is NULL
-	 * on create. saved: rows and lines are written; compute totals (set-based SQL), check rules.
-	 * Runs before the event, which carries what it wrote. upserted: after saved, when the record
-	 * came by reference from another system. deleting: before the DELETE.
-	 * What prepare adds to the body may be computed columns; what the client sends may not. */
+	 * prepare: the body as the client sent it: fill defaults, take what is no column. record is
+	 * NULL on create. It may collect problems with fault_field. It also runs on a body that will
+	 * be refused, so that every bad field is named; then its effects are rolled back. What it
+	 * adds may be computed columns; what the client sends may not.
+	 * saved: rows and lines are written; compute totals (set-based SQL), check rules. Runs before
+	 * the event, which carries what it wrote. upserted: after saved, when the record came by
+	 * reference from another system. deleting: before the DELETE. */
 	void (*prepare)(struct request *rq, struct record *record, cJSON *body);
 	void (*saved)(struct request *rq, struct record *record, bool created);
 	void (*upserted)(struct request *rq, struct record *record, bool created);

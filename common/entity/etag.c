@@ -1,4 +1,5 @@
-/* common/entity/etag.c -- If-Match: a change is refused when its maker has not seen the last one. */
+/* common/entity/etag.c -- If-Match: a change is refused when its maker has not seen the last one.
+ */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,8 +50,8 @@ lines_equal(struct request *rq, const struct line_plan *own, const cJSON *now, c
 			return false;
 		cJSON_ArrayForEach(value, line)
 		{
-			const struct member *member = value->string ? shape_member(&own->shape, value->string)
-								    : NULL;
+			const struct member *member =
+				value->string ? shape_member(&own->shape, value->string) : NULL;
 			const cJSON *other = value->string ? json_get(theirs, value->string) : NULL;
 
 			if (!member || !other || !value_equal(rq, member->type, other, value))
@@ -116,5 +117,6 @@ etag_require(struct request *rq, const struct record *record, const cJSON *body)
 	fail(rq, ERR_VERSION_MISMATCH,
 	     .detail = arena_printf(&rq->arena, "The record is at version %lld; If-Match names %s.",
 				    (long long)record->version, header),
-	     .hint = "Read the record again and decide about the differing fields.", .members = members);
+	     .hint = "Read the record again and decide about the differing fields.",
+	     .members = members);
 }

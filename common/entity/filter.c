@@ -8,28 +8,26 @@
 
 enum filter_kind { FILTER_COMPARE, FILTER_LIKE, FILTER_IN, FILTER_NULL };
 
-static const struct operator {
+static const struct operator
+{
 	const char *name;
 	const char *sql;
 	enum filter_kind kind;
-	bool ordered;        /* makes no sense for booleans and arrays */
-} operators[] = {
-	{ "eq", "=", FILTER_COMPARE },
-	{ "ne", "IS DISTINCT FROM", FILTER_COMPARE },
-	{ "gt", ">", FILTER_COMPARE, true },
-	{ "gte", ">=", FILTER_COMPARE, true },
-	{ "lt", "<", FILTER_COMPARE, true },
-	{ "lte", "<=", FILTER_COMPARE, true },
-	{ "like", NULL, FILTER_LIKE },
-	{ "in", NULL, FILTER_IN },
+	bool ordered; /* makes no sense for booleans and arrays */
+}
+operators[] = {
+	{ "eq", "=", FILTER_COMPARE },       { "ne", "IS DISTINCT FROM", FILTER_COMPARE },
+	{ "gt", ">", FILTER_COMPARE, true }, { "gte", ">=", FILTER_COMPARE, true },
+	{ "lt", "<", FILTER_COMPARE, true }, { "lte", "<=", FILTER_COMPARE, true },
+	{ "like", NULL, FILTER_LIKE },       { "in", NULL, FILTER_IN },
 	{ "null", NULL, FILTER_NULL },
 };
 
-static const struct operator *
-operator_named(const char *name, size_t length)
+static const struct operator* operator_named(const char *name, size_t length)
 {
 	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++)
-		if (strlen(operators[i].name) == length && memcmp(operators[i].name, name, length) == 0)
+		if (strlen(operators[i].name) == length &&
+		    memcmp(operators[i].name, name, length) == 0)
 			return &operators[i];
 	return NULL;
 }
@@ -110,13 +108,14 @@ array_of(struct list *list, const char *name, const struct member *member, const
 
 static void
 filter_compare(struct list *list, const char *name, const struct member *member,
-	       const struct operator *operator, const char *value)
+	       const struct operator* operator, const char * value)
 {
 	struct misfit misfit;
 
 	if (member->type == COLUMN_TEXTS) {
-		text_addf(&list->where, " AND %s%s::text = ANY (%s)",
-			  operator->sql[0] == '=' ? "" : "NOT ", list_param(list, value), member->value);
+		text_addf(&list->where,
+			  " AND %s%s::text = ANY (%s)", operator->sql[0] == '=' ? "" : "NOT ",
+			  list_param(list, value), member->value);
 		return;
 	}
 	misfit = text_fits(&list->rq->arena, member->type, member->column, value);
@@ -128,7 +127,7 @@ filter_compare(struct list *list, const char *name, const struct member *member,
 }
 
 static bool
-operator_suits(const struct operator *operator, const struct member *member)
+operator_suits(const struct operator* operator, const struct member * member)
 {
 	if (operator->kind == FILTER_NULL)
 		return true;
@@ -143,7 +142,7 @@ operator_suits(const struct operator *operator, const struct member *member)
 
 static void
 filter_apply(struct list *list, const char *name, const struct member *member,
-	     const struct operator *operator, const char *value)
+	     const struct operator* operator, const char * value)
 {
 	const char *text;
 
@@ -153,7 +152,8 @@ filter_apply(struct list *list, const char *name, const struct member *member,
 		break;
 	case FILTER_LIKE:
 		text = like_pattern(&list->rq->arena, value, true);
-		text_addf(&list->where, " AND %s ILIKE %s::text", member->value, list_param(list, text));
+		text_addf(&list->where, " AND %s ILIKE %s::text", member->value,
+			  list_param(list, text));
 		break;
 	case FILTER_IN:
 		text = array_of(list, name, member, value);
@@ -178,19 +178,21 @@ filter_add(struct list *list, const char *name, const char *value)
 	size_t length = strlen(name);
 	const struct member *member =
 		list_member(list, arena_strndup(&list->rq->arena, name, field));
-	const struct operator *operator = &operators[0];
+	const struct operator* operator= & operators[0];
 
 	if (name[field] == '[')
-		operator = name[length - 1] == ']'
-				   ? operator_named(name + field + 1, length - field - 2)
-				   : NULL;
+		operator= name[length - 1] == ']'
+			? operator_named(name + field + 1, length - field - 2)
+			: NULL;
 	if (!member)
-		problems_add(&list->unknown, name, "unknown_parameter", "is not a field or parameter here");
+		problems_add(&list->unknown, name, "unknown_parameter",
+			     "is not a field or parameter here");
 	else if (!operator)
 		problems_add(&list->unknown, name, "unknown_operator",
 			     "must use one of: eq, ne, gt, gte, lt, lte, like, in, null");
 	else if (!operator_suits(operator, member))
-		problems_add(&list->unknown, name, "unknown_operator", "does not suit this field's type");
+		problems_add(&list->unknown, name, "unknown_operator",
+			     "does not suit this field's type");
 	else
 		filter_apply(list, name, member, operator, value);
 }
@@ -209,7 +211,7 @@ filter_search(struct list *list, const char *words)
 		return;
 	}
 	while ((word = strsep(&rest, " \t"))) {
-		const char *param, *or = "";
+		const char *param, * or = "";
 
 		if (*word == '\0')
 			continue;
@@ -225,9 +227,10 @@ filter_search(struct list *list, const char *words)
 
 			if (!member_seen(member, list->mask) || !words_have(search, member->name))
 				continue;
-			text_addf(&list->where, "%s%s::text ILIKE %s::text", or, member->value, param);
+			text_addf(&list->where, "%s%s::text ILIKE %s::text", or, member->value,
+				  param);
 			or = " OR ";
 		}
-		text_add(&list->where, *or ? ")" : "false)");
+		text_add(&list->where, * or ? ")" : "false)");
 	}
 }

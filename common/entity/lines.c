@@ -50,9 +50,12 @@ lines_check_ids(struct request *rq, struct writing *w, struct problems *problems
 				if (json_integer(earlier, "id", &other) && other == id)
 					code = "duplicate";
 			if (code)
-				problems_add(problems,
-					     arena_printf(&rq->arena, "%s[%d].id", own->lines->name, n), code,
-					     code[0] == 'd' ? "is given twice" : "is no line of this record");
+				problems_add(
+					problems,
+					arena_printf(&rq->arena, "%s[%d].id", own->lines->name, n),
+					code,
+					code[0] == 'd' ? "is given twice"
+						       : "is no line of this record");
 		}
 	}
 }
@@ -62,8 +65,9 @@ static int
 line_find(struct rows *ids, const struct line_plan *own, const cJSON *line, int n)
 {
 	const cJSON *source = json_get(line, "source_line");
-	const char *name = source ? cJSON_IsString(source) ? source->valuestring : json_number_text(source)
-				  : NULL;
+	const char *name =
+		source ? cJSON_IsString(source) ? source->valuestring : json_number_text(source)
+		       : NULL;
 
 	if (!own->by_source_line || !name)
 		return n < rows_count(ids) ? n : -1;

@@ -57,7 +57,8 @@ limit_read(struct list *list, const char *text)
 		return LIMIT_DEFAULT;
 	limit = strtol(text, &end, 10);
 	if (text[0] < '0' || text[0] > '9' || *end || limit < 1 || limit > LIMIT_MAX)
-		problems_add(&list->bad, "limit", "out_of_range", "must be between 1 and %d", LIMIT_MAX);
+		problems_add(&list->bad, "limit", "out_of_range", "must be between 1 and %d",
+			     LIMIT_MAX);
 	return limit;
 }
 
@@ -103,8 +104,8 @@ static void
 list_check(struct list *list)
 {
 	for (int i = 0; i < list->bad.count && list->unknown.count; i++)
-		problems_add(&list->unknown, list->bad.fields[i].field, list->bad.fields[i].code, "%s",
-			     list->bad.fields[i].message);
+		problems_add(&list->unknown, list->bad.fields[i].field, list->bad.fields[i].code,
+			     "%s", list->bad.fields[i].message);
 	problems_raise(&list->unknown, ERR_UNKNOWN_PARAMETER);
 	problems_raise(&list->bad, ERR_BAD_REQUEST);
 }
@@ -122,15 +123,17 @@ list_sql(struct list *list)
 	sort_add_order(list, &out);
 	/* One more than asked for tells whether there is a next page. */
 	text_addf(&out, " LIMIT %s::bigint",
-		  list_param(list, arena_printf(&list->rq->arena, "%lld", (long long)list->limit + 1)));
+		  list_param(list,
+			     arena_printf(&list->rq->arena, "%lld", (long long)list->limit + 1)));
 	return text_str(&out);
 }
 
 static const char *
 list_count(struct list *list)
 {
-	const char *sql = arena_printf(&list->rq->arena, "SELECT count(*) FROM \"%s\" t WHERE true%s",
-				       list->plan->shape.table->name, text_str(&list->where));
+	const char *sql =
+		arena_printf(&list->rq->arena, "SELECT count(*) FROM \"%s\" t WHERE true%s",
+			     list->plan->shape.table->name, text_str(&list->where));
 
 	return row_at(rows_at(list_query(list, sql), 0), 0);
 }
@@ -156,7 +159,8 @@ list_reply(struct list *list, struct rows *rows, const char *count)
 	if (rows_count(rows) > shown) {
 		for (int i = 0; i < list->key_count; i++)
 			values[i] = row_at(rows_at(rows, shown - 1), i + 1);
-		text_add_json(&out, cursor_write(&list->rq->arena, list->sort, values, list->key_count));
+		text_add_json(&out,
+			      cursor_write(&list->rq->arena, list->sort, values, list->key_count));
 	} else {
 		text_add(&out, "null");
 	}

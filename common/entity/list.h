@@ -17,21 +17,21 @@ struct list {
 	struct request *rq;
 	const struct entity_plan *plan;
 	unsigned mask;
-	struct problems unknown;      /* parameters nobody knows: 400 unknown_parameter */
-	struct problems bad;          /* known ones with a bad value: 400 bad_request */
+	struct problems unknown; /* parameters nobody knows: 400 unknown_parameter */
+	struct problems bad;     /* known ones with a bad value: 400 bad_request */
 
-	struct text where;            /* " AND ..." parts */
+	struct text where; /* " AND ..." parts */
 	struct param params[LIST_PARAMS_MAX + 1];
 	int param_count;
 
-	struct sort_key keys[SORT_KEYS_MAX];   /* the last one is unique */
+	struct sort_key keys[SORT_KEYS_MAX]; /* the last one is unique */
 	int key_count;
-	const char *sort;             /* as the cursor names it: "-created_at,id" */
+	const char *sort; /* as the cursor names it: "-created_at,id" */
 	int64_t limit;
 	bool count;
 
-	const char *members;          /* select list */
-	const char *from;             /* more FROM items, "" for none */
+	const char *members; /* select list */
+	const char *from;    /* more FROM items, "" for none */
 };
 
 /* A field the actor may know of; NULL otherwise. */
@@ -54,7 +54,8 @@ void sort_after(struct list *list, const char *cursor);
 void select_read(struct list *list, const char *fields, const char *include, bool lines);
 
 /* cursor.c: base64url of a JSON array of the sort and the last row's keys (NULL for null). */
-const char *cursor_write(struct arena *arena, const char *sort, const char *const *values, int count);
+const char *
+cursor_write(struct arena *arena, const char *sort, const char *const *values, int count);
 /* false when it is no cursor of this sort with count values. */
 bool cursor_read(struct request *rq, const char *cursor, const char *sort, const char **values,
 		 int count);

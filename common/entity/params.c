@@ -22,8 +22,8 @@ param_column(const struct param_spec *spec)
 	};
 }
 
-static const struct param_spec *
-spec_named(const struct param_spec *specs, const char *name)
+const struct param_spec *
+param_named(const struct param_spec *specs, const char *name)
 {
 	for (; specs && specs->name; specs++)
 		if (strcmp(specs->name, name) == 0)
@@ -41,17 +41,16 @@ check_reference(struct request *rq, const struct param_spec *spec, const char *f
 
 	json_node_integer(value, &id);
 	if (!rows_any(db_all_once(rq, sql, P_ID(id))))
-		problems_add(problems, field, "unknown_reference", "refers to %lld, which does not exist",
-			     (long long)id);
+		problems_add(problems, field, "unknown_reference",
+			     "refers to %lld, which does not exist", (long long)id);
 }
 
-static void
-check_object(struct request *rq, const struct param_spec *specs, const cJSON *object,
-	     const char *path, struct problems *problems);
+static void check_object(struct request *rq, const struct param_spec *specs, const cJSON *object,
+			 const char *path, struct problems *problems);
 
 static void
-check_items(struct request *rq, const struct param_spec *spec, const char *field, const cJSON *array,
-	    struct problems *problems)
+check_items(struct request *rq, const struct param_spec *spec, const char *field,
+	    const cJSON *array, struct problems *problems)
 {
 	const cJSON *item;
 	int i = 0;
@@ -65,15 +64,16 @@ check_items(struct request *rq, const struct param_spec *spec, const char *field
 		const char *path = arena_printf(&rq->arena, "%s[%d]", field, i++);
 
 		if (cJSON_IsObject(item))
-			check_object(rq, spec->items, item, arena_printf(&rq->arena, "%s.", path), problems);
+			check_object(rq, spec->items, item, arena_printf(&rq->arena, "%s.", path),
+				     problems);
 		else
 			problems_add(problems, path, "wrong_type", "must be an object");
 	}
 }
 
 static void
-check_param(struct request *rq, const struct param_spec *spec, const char *field, const cJSON *value,
-	    struct problems *problems)
+check_param(struct request *rq, const struct param_spec *spec, const char *field,
+	    const cJSON *value, struct problems *problems)
 {
 	struct column column = param_column(spec);
 	struct misfit misfit;
@@ -104,7 +104,7 @@ check_object(struct request *rq, const struct param_spec *specs, const cJSON *ob
 
 	cJSON_ArrayForEach(value, object)
 	{
-		const struct param_spec *spec = spec_named(specs, value->string);
+		const struct param_spec *spec = param_named(specs, value->string);
 		const char *field = arena_printf(&rq->arena, "%s%s", path, value->string);
 
 		if (spec)
@@ -114,8 +114,8 @@ check_object(struct request *rq, const struct param_spec *specs, const cJSON *ob
 	}
 	for (const struct param_spec *spec = specs; spec && spec->name; spec++)
 		if (spec->required && !json_get(object, spec->name))
-			problems_add(problems, arena_printf(&rq->arena, "%s%s", path, spec->name), "required",
-				     "must be given");
+			problems_add(problems, arena_printf(&rq->arena, "%s%s", path, spec->name),
+				     "required", "must be given");
 }
 
 void
@@ -123,4 +123,11 @@ params_check(struct request *rq, const struct param_spec *specs, const cJSON *bo
 	     struct problems *problems)
 {
 	check_object(rq, specs, body, "", problems);
+}
+
+void
+params_check_one(struct request *rq, const struct param_spec *spec, const cJSON *value,
+		 struct problems *problems)
+{
+	check_param(rq, spec, spec->name, value, problems);
 }

@@ -105,8 +105,9 @@ member_expressions(struct member *member, const char *value)
 {
 	member->value = value;
 	/* row_to_json would print a numeric as a JSON number, which readers take for a double. */
-	member->shown = member->type == COLUMN_NUMERIC ? arena_printf(&start_arena, "%s::text", value)
-						       : value;
+	member->shown = member->type == COLUMN_NUMERIC
+				? arena_printf(&start_arena, "%s::text", value)
+				: value;
 	member->cast = type_cast(member->type, member->column);
 }
 
@@ -162,8 +163,8 @@ check_words(const struct entity_plan *plan, const char *what, const char *words)
 			word = dot + 1;
 		}
 		if (!shape || !shape_member(shape, word))
-			die("entity %s: %s names \"%.*s\", which is no column", plan->entity->name, what,
-			    (int)span, at);
+			die("entity %s: %s names \"%.*s\", which is no column", plan->entity->name,
+			    what, (int)span, at);
 		at += span;
 	}
 }
@@ -214,7 +215,8 @@ shape_of_entity(struct entity_plan *plan)
 		const struct derived *derived = &entity->derived[i];
 
 		if (table_column(table, derived->name))
-			die("entity %s: derived \"%s\" is also a column", entity->name, derived->name);
+			die("entity %s: derived \"%s\" is also a column", entity->name,
+			    derived->name);
 		*member = (struct member){
 			.name = derived->name,
 			.derived = derived,
@@ -227,7 +229,8 @@ shape_of_entity(struct entity_plan *plan)
 }
 
 static void
-shape_of_lines(struct entity_plan *plan, const struct catalogue *catalogue, const struct lines *lines)
+shape_of_lines(struct entity_plan *plan, const struct catalogue *catalogue,
+	       const struct lines *lines)
 {
 	struct line_plan *own = &plan->lines[plan->line_count++];
 	const struct table *table = table_of(catalogue, plan->entity, lines->table);
@@ -247,7 +250,8 @@ shape_of_lines(struct entity_plan *plan, const struct catalogue *catalogue, cons
 		member_of_column(member, &table->columns[i], "l");
 		if (words_have(lines->computed, member->name))
 			member->computed = true;
-		if (strcmp(member->name, "position") == 0 || strcmp(member->name, lines->parent) == 0) {
+		if (strcmp(member->name, "position") == 0 ||
+		    strcmp(member->name, lines->parent) == 0) {
 			member->hidden = member->computed = true;
 			member->settable = member->required = false;
 		}
@@ -287,6 +291,7 @@ plan_make(const struct catalogue *catalogue, struct entity *entity)
 	check_words(plan, "computed", entity->computed);
 	check_words(plan, "secret", entity->secret);
 	check_words(plan, "search", entity->search);
+	check_words(plan, "filled", entity->filled);
 	plan->read_roles = roles_parse(entity->read);
 	plan->status = shape_member(&plan->shape, "status");
 	ref = table_column(plan->shape.table, "external_ref");

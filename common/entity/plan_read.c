@@ -6,7 +6,8 @@ add_lines(struct text *out, const struct line_plan *own, unsigned mask)
 {
 	text_add(out, "(SELECT coalesce(json_agg(r), '[]'::json) FROM (SELECT ");
 	plan_add_members(out, &own->shape, mask, NULL);
-	text_addf(out, " FROM \"%s\" l WHERE l.\"%s\" = t.\"id\" ORDER BY l.\"position\", l.\"id\") r)",
+	text_addf(out,
+		  " FROM \"%s\" l WHERE l.\"%s\" = t.\"id\" ORDER BY l.\"position\", l.\"id\") r)",
 		  own->shape.table->name, own->lines->parent);
 	text_addf(out, " AS \"%s\"", own->lines->name);
 }
@@ -80,7 +81,8 @@ load_make(const struct entity_plan *plan, const char *condition)
 void
 plan_read_texts(struct entity_plan *plan)
 {
-	static const char lock[] = "SELECT t.\"id\" FROM \"%s\" t WHERE t.\"%s\" = $1::%s FOR NO KEY UPDATE";
+	static const char lock[] =
+		"SELECT t.\"id\" FROM \"%s\" t WHERE t.\"%s\" = $1::%s FOR NO KEY UPDATE";
 	const char *table = plan->shape.table->name;
 
 	for (unsigned mask = 0; mask < 1u << plan->group_count; mask++)

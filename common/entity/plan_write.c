@@ -57,8 +57,8 @@ add_values(struct text *out, const struct shape *shape, const char *body)
 		if (!in_statement(member))
 			continue;
 		if (member->column->initial)
-			text_addf(out, "%sCASE WHEN %s ? '%s' THEN x.\"%s\" ELSE %s END", comma, body,
-				  member->name, member->name, member->column->initial);
+			text_addf(out, "%sCASE WHEN %s ? '%s' THEN x.\"%s\" ELSE %s END", comma,
+				  body, member->name, member->name, member->column->initial);
 		else
 			text_addf(out, "%sx.\"%s\"", comma, member->name);
 		comma = ", ";
@@ -72,8 +72,10 @@ add_changes(struct text *out, const struct shape *shape, const char *body, const
 		const struct member *member = &shape->members[i];
 
 		if (in_statement(member))
-			text_addf(out, "\"%s\" = CASE WHEN %s ? '%s' THEN x.\"%s\" ELSE %s.\"%s\" END, ",
-				  member->name, body, member->name, member->name, alias, member->name);
+			text_addf(out,
+				  "\"%s\" = CASE WHEN %s ? '%s' THEN x.\"%s\" ELSE %s.\"%s\" END, ",
+				  member->name, body, member->name, member->name, alias,
+				  member->name);
 	}
 }
 
@@ -124,8 +126,10 @@ add_line_insert(struct text *out, const struct line_plan *own, const char *paren
 	add_names(out, &own->shape);
 	text_addf(out, ") SELECT %s, e.n::int, ", parent);
 	add_values(out, &own->shape, "e.j");
-	text_addf(out, " FROM %sjsonb_array_elements(coalesce(%s->'%s', '[]')) WITH ORDINALITY AS e(j, n), "
-		       "jsonb_to_record(e.j) AS ",
+	text_addf(out,
+		  " FROM %sjsonb_array_elements(coalesce(%s->'%s', '[]')) WITH ORDINALITY AS e(j, "
+		  "n), "
+		  "jsonb_to_record(e.j) AS ",
 		  strcmp(parent, "h.\"id\"") == 0 ? "h, " : "", body, own->lines->name);
 	add_record_type(out, &own->shape, false);
 	text_add(out, condition);
@@ -202,13 +206,14 @@ line_texts(struct line_plan *own)
 				"SELECT \"id\"%s FROM \"%s\" WHERE \"%s\" = $1::bigint"
 				" ORDER BY \"position\", \"id\"",
 				own->by_source_line ? ", \"source_line\"" : "", table, parent);
-	own->clear = arena_printf(plan_arena(), "DELETE FROM \"%s\" WHERE \"%s\" = $1::bigint", table,
-				  parent);
-	own->remove = arena_printf(plan_arena(),
-				   "DELETE FROM \"%s\" WHERE \"%s\" = $1::bigint AND \"id\" <> ALL (ARRAY("
-				   "SELECT (e.j->>'id')::bigint FROM jsonb_array_elements($2::jsonb->'%s') e(j)"
-				   " WHERE e.j ? 'id'))",
-				   table, parent, own->lines->name);
+	own->clear = arena_printf(plan_arena(), "DELETE FROM \"%s\" WHERE \"%s\" = $1::bigint",
+				  table, parent);
+	own->remove = arena_printf(
+		plan_arena(),
+		"DELETE FROM \"%s\" WHERE \"%s\" = $1::bigint AND \"id\" <> ALL (ARRAY("
+		"SELECT (e.j->>'id')::bigint FROM jsonb_array_elements($2::jsonb->'%s') e(j)"
+		" WHERE e.j ? 'id'))",
+		table, parent, own->lines->name);
 	text_addf(&update, "UPDATE \"%s\" AS l SET ", table);
 	add_changes(&update, &own->shape, "e.j", "l");
 	text_addf(&update,
@@ -217,7 +222,9 @@ line_texts(struct line_plan *own)
 		  own->lines->name);
 	add_record_type(&update, &own->shape, true);
 	text_addf(&update,
-		  " WHERE l.\"id\" = x.\"id\" AND l.\"%s\" = $1::bigint AND (l.\"position\" <> e.n OR ", parent);
+		  " WHERE l.\"id\" = x.\"id\" AND l.\"%s\" = $1::bigint AND (l.\"position\" <> e.n "
+		  "OR ",
+		  parent);
 	add_differs(&update, &own->shape, "e.j", "l");
 	text_add(&update, ")");
 	own->update = text_str(&update);
@@ -238,20 +245,22 @@ add_references(struct text *out, const struct shape *shape, const struct lines *
 		if (out->length)
 			text_add(out, " UNION ALL ");
 		if (lines)
-			text_addf(out,
-				  "SELECT '%s[' || e.n - 1 || '].%s', e.j->>'%s' FROM jsonb_array_elements("
-				  "coalesce($1::jsonb->'%s', '[]')) WITH ORDINALITY AS e(j, n)"
-				  " WHERE e.j->>'%s' IS NOT NULL AND NOT EXISTS (SELECT FROM \"%s\" r"
-				  " WHERE r.\"id\" = (e.j->>'%s')::bigint)",
-				  lines->name, member->name, member->name, lines->name, member->name,
-				  member->column->references, member->name);
+			text_addf(
+				out,
+				"SELECT '%s[' || e.n - 1 || '].%s', e.j->>'%s' FROM "
+				"jsonb_array_elements("
+				"coalesce($1::jsonb->'%s', '[]')) WITH ORDINALITY AS e(j, n)"
+				" WHERE e.j->>'%s' IS NOT NULL AND NOT EXISTS (SELECT FROM \"%s\" r"
+				" WHERE r.\"id\" = (e.j->>'%s')::bigint)",
+				lines->name, member->name, member->name, lines->name, member->name,
+				member->column->references, member->name);
 		else
 			text_addf(out,
 				  "SELECT '%s', $1::jsonb->>'%s' WHERE $1::jsonb->>'%s' IS NOT NULL"
 				  " AND NOT EXISTS (SELECT FROM \"%s\" r"
 				  " WHERE r.\"id\" = ($1::jsonb->>'%s')::bigint)",
-				  member->name, member->name, member->name, member->column->references,
-				  member->name);
+				  member->name, member->name, member->name,
+				  member->column->references, member->name);
 	}
 }
 
@@ -268,14 +277,16 @@ plan_write_texts(struct entity_plan *plan)
 	plan->patch = patch_make(plan);
 	plan->touch = touch_make(plan, "");
 	if (plan->status)
-		plan->set_status = touch_make(
-			plan, arena_printf(plan_arena(), "\"status\" = $2::%s, ", plan->status->cast));
+		plan->set_status =
+			touch_make(plan, arena_printf(plan_arena(), "\"status\" = $2::%s, ",
+						      plan->status->cast));
 	if (plan->by_source_version)
 		plan->advance = arena_printf(plan_arena(),
 					     "UPDATE \"%s\" SET \"source_version\" = $2::bigint"
 					     " WHERE \"id\" = $1::bigint",
 					     table);
-	plan->remove = arena_printf(plan_arena(), "DELETE FROM \"%s\" WHERE \"id\" = $1::bigint", table);
+	plan->remove =
+		arena_printf(plan_arena(), "DELETE FROM \"%s\" WHERE \"id\" = $1::bigint", table);
 	add_references(&references, &plan->shape, NULL);
 	for (int i = 0; i < plan->line_count; i++) {
 		line_texts(&plan->lines[i]);

@@ -15,14 +15,16 @@ problems_put(struct problems *problems, const char *field, const char *code, con
 	if (!problems->fields)
 		problems->fields = arena_array(arena, struct field_fault, PROBLEMS_MAX);
 	problems->fields[problems->count++] = (struct field_fault){
-		.field = arena_printf(arena, "%s%s", problems->prefix ? problems->prefix : "", field),
+		.field = arena_printf(arena, "%s%s", problems->prefix ? problems->prefix : "",
+				      field),
 		.code = code,
 		.message = message,
 	};
 }
 
 void
-problems_add(struct problems *problems, const char *field, const char *code, const char *format, ...)
+problems_add(struct problems *problems, const char *field, const char *code, const char *format,
+	     ...)
 {
 	va_list args;
 
@@ -54,5 +56,6 @@ problems_raise(struct problems *problems, enum fault_code code)
 	     .detail = problems->count == 1
 			       ? arena_printf(&rq->arena, "%s %s.", problems->fields[0].field,
 					      problems->fields[0].message)
-			       : arena_printf(&rq->arena, "%d %ss are not acceptable.", problems->count, what));
+			       : arena_printf(&rq->arena, "%d %ss are not acceptable.",
+					      problems->count, what));
 }

@@ -9,7 +9,7 @@
 
 struct problems {
 	struct request *rq;
-	const char *prefix;            /* put before each field: "records[3]." */
+	const char *prefix; /* put before each field: "records[3]." */
 	struct field_fault *fields;
 	int count;
 };

@@ -32,12 +32,13 @@ get_chosen(struct request *rq, const struct entity *entity, unsigned mask, int64
 	select_read(list, http_query(rq, "fields"), http_query(rq, "include"), true);
 	problems_raise(&list->unknown, ERR_UNKNOWN_PARAMETER);
 	problems_raise(&list->bad, ERR_BAD_REQUEST);
-	rows = db_all_once(rq,
-			   arena_printf(&rq->arena,
-					"SELECT t.\"version\", (SELECT row_to_json(r) FROM (SELECT %s) r)"
-					" FROM \"%s\" t%s WHERE t.\"id\" = $1::bigint",
-					list->members, entity->plan->shape.table->name, list->from),
-			   P_ID(id));
+	rows = db_all_once(
+		rq,
+		arena_printf(&rq->arena,
+			     "SELECT t.\"version\", (SELECT row_to_json(r) FROM (SELECT %s) r)"
+			     " FROM \"%s\" t%s WHERE t.\"id\" = $1::bigint",
+			     list->members, entity->plan->shape.table->name, list->from),
+		P_ID(id));
 	return rows_any(rows) ? rows_at(rows, 0) : NULL;
 }
 

@@ -44,7 +44,8 @@ record_lock_any(struct request *rq, struct entity *entity, int64_t id)
 struct record *
 record_lock_ref(struct request *rq, struct entity *entity, const char *ref)
 {
-	return lock_and_load(rq, entity, entity->plan->lock_ref, entity->plan->load_ref, P_TEXT(ref));
+	return lock_and_load(rq, entity, entity->plan->lock_ref, entity->plan->load_ref,
+			     P_TEXT(ref));
 }
 
 struct record *
@@ -54,7 +55,8 @@ record_lock(struct request *rq, struct entity *entity, int64_t id)
 
 	if (!record)
 		fail(rq, ERR_NOT_FOUND,
-		     .detail = arena_printf(&rq->arena, "There is no %s %" PRId64 ".", entity->name, id));
+		     .detail = arena_printf(&rq->arena, "There is no %s %" PRId64 ".", entity->name,
+					    id));
 	return record;
 }
 
@@ -141,5 +143,6 @@ record_reply(struct request *rq, struct record *record, int status)
 	record_etag(rq, record->version);
 	if (status == 201)
 		reply_header(rq, "Location",
-			     arena_printf(&rq->arena, "/api/v1/%s/%" PRId64, record->entity->path, record->id));
+			     arena_printf(&rq->arena, "/api/v1/%s/%" PRId64, record->entity->path,
+					  record->id));
 }

@@ -43,13 +43,21 @@ static void
 add_reading(struct router *router, const struct entity *entity)
 {
 	add(router, entity,
-	    (struct route){ .method = "GET", .handle = entity_list, .allow = entity->read,
-			    .summary = say("Lists records of type @.", entity) }, "");
+	    (struct route){ .method = "GET",
+			    .handle = entity_list,
+			    .allow = entity->read,
+			    .summary = say("Lists records of type @.", entity) },
+	    "");
 	add(router, entity,
-	    (struct route){ .method = "GET", .handle = entity_get, .allow = entity->read,
-			    .summary = say("Reads one @.", entity) }, "/{id}");
+	    (struct route){ .method = "GET",
+			    .handle = entity_get,
+			    .allow = entity->read,
+			    .summary = say("Reads one @.", entity) },
+	    "/{id}");
 	add(router, entity,
-	    (struct route){ .method = "GET", .handle = entity_timeline, .allow = entity->read,
+	    (struct route){ .method = "GET",
+			    .handle = entity_timeline,
+			    .allow = entity->read,
 			    .summary = say("What happened to one @, newest first.", entity) },
 	    "/{id}/timeline");
 }
@@ -59,33 +67,50 @@ add_writing(struct router *router, const struct entity *entity)
 {
 	if (entity->write) {
 		add(router, entity,
-		    (struct route){ .method = "POST", .handle = entity_post, .allow = entity->write,
-				    .summary = say("Creates one @.", entity) }, "");
+		    (struct route){ .method = "POST",
+				    .handle = entity_post,
+				    .allow = entity->write,
+				    .summary = say("Creates one @.", entity) },
+		    "");
 		add(router, entity,
-		    (struct route){ .method = "PATCH", .handle = entity_patch, .allow = entity->write,
-				    .summary = say("Changes one @ (JSON Merge Patch).", entity) }, "/{id}");
+		    (struct route){ .method = "PATCH",
+				    .handle = entity_patch,
+				    .allow = entity->write,
+				    .summary = say("Changes one @ (JSON Merge Patch).", entity) },
+		    "/{id}");
 		add(router, entity,
-		    (struct route){ .method = "POST", .handle = entity_batch, .allow = entity->write,
-				    .flags = ROUTE_LARGE,
-				    .summary = say("Writes up to 1000 of type @, all or none.", entity) },
+		    (struct route){
+			    .method = "POST",
+			    .handle = entity_batch,
+			    .allow = entity->write,
+			    .flags = ROUTE_LARGE,
+			    .summary = say("Writes up to 1000 of type @, all or none.", entity) },
 		    "/batch");
 	}
 	if (entity->write && entity->plan->by_ref)
 		add(router, entity,
-		    (struct route){ .method = "PUT", .handle = entity_upsert, .allow = entity->write,
-				    .summary = say("Creates or updates one @ by external reference.", entity) },
+		    (struct route){ .method = "PUT",
+				    .handle = entity_upsert,
+				    .allow = entity->write,
+				    .summary =
+					    say("Creates or updates one @ by external reference.",
+						entity) },
 		    "/by-ref/{external_ref}");
 	if (entity->remove)
 		add(router, entity,
-		    (struct route){ .method = "DELETE", .handle = entity_delete, .allow = entity->remove,
-				    .summary = say("Deletes one @.", entity) }, "/{id}");
+		    (struct route){ .method = "DELETE",
+				    .handle = entity_delete,
+				    .allow = entity->remove,
+				    .summary = say("Deletes one @.", entity) },
+		    "/{id}");
 }
 
 static bool
 is_choice(const struct column *column, const char *text, size_t length)
 {
 	for (int i = 0; column->choices[i]; i++)
-		if (strlen(column->choices[i]) == length && memcmp(column->choices[i], text, length) == 0)
+		if (strlen(column->choices[i]) == length &&
+		    memcmp(column->choices[i], text, length) == 0)
 			return true;
 	return false;
 }
@@ -105,8 +130,8 @@ check_statuses(const struct entity *entity, const struct verb *verb, const char 
 		size_t length = strcspn(at, " ");
 
 		if (!is_choice(status->column, at, length))
-			die("entity %s: verb %s names the status \"%.*s\", which is no choice", entity->name,
-			    verb->name, (int)length, at);
+			die("entity %s: verb %s names the status \"%.*s\", which is no choice",
+			    entity->name, verb->name, (int)length, at);
 		at += length;
 	}
 }
@@ -129,16 +154,22 @@ add_actions(struct router *router, struct entity *entity)
 		check_statuses(entity, verb, verb->from);
 		check_statuses(entity, verb, verb->to);
 		add(router, entity,
-		    (struct route){ .method = "POST", .handle = entity_verb, .allow = verb->allow,
-				    .arg = action_new(entity, verb, NULL), .summary = verb->text },
+		    (struct route){ .method = "POST",
+				    .handle = entity_verb,
+				    .allow = verb->allow,
+				    .arg = action_new(entity, verb, NULL),
+				    .summary = verb->text },
 		    arena_printf(plan_arena(), "/{id}/%s", verb->name));
 	}
 	for (const struct view *view = entity->views; view && view->name; view++) {
 		if (!view->allow || !*view->allow)
 			die("entity %s: nobody is allowed the view %s", entity->name, view->name);
 		add(router, entity,
-		    (struct route){ .method = "GET", .handle = entity_view, .allow = view->allow,
-				    .arg = action_new(entity, NULL, view), .summary = view->text },
+		    (struct route){ .method = "GET",
+				    .handle = entity_view,
+				    .allow = view->allow,
+				    .arg = action_new(entity, NULL, view),
+				    .summary = view->text },
 		    arena_printf(plan_arena(), "/{id}/%s", view->name));
 	}
 }

@@ -5,9 +5,9 @@
 #include "entity/list.h"
 
 struct choice {
-	bool *fields;               /* of the shape's members; NULL: all */
+	bool *fields; /* of the shape's members; NULL: all */
 	bool lines[LINES_MAX];
-	struct text more;           /* embedded records */
+	struct text more; /* embedded records */
 	struct text from;
 	int embedded;
 };
@@ -41,8 +41,8 @@ fields_read(struct list *list, struct choice *choice, const char *text)
 		else if (lines >= 0)
 			choice->lines[lines] = true;
 		else
-			problems_add(&list->unknown, "fields", "unknown_field", "\"%s\" is not a field here",
-				     piece);
+			problems_add(&list->unknown, "fields", "unknown_field",
+				     "\"%s\" is not a field here", piece);
 	}
 }
 
@@ -68,11 +68,12 @@ embed(struct list *list, struct choice *choice, const char *name)
 		return false;
 	/* Alias t means another table inside, so the key is handed in as o<n>.k. */
 	text_addf(&choice->from, ", LATERAL (SELECT %s AS k) o%d", reference->value, n);
-	text_addf(&choice->more,
-		  ", (SELECT row_to_json(r) FROM (SELECT %s FROM \"%s\" t WHERE t.\"id\" = o%d.k) r)"
-		  " AS \"%s\"",
-		  other->plan->sights[plan_mask(other->plan, list->rq->actor)].members,
-		  other->plan->shape.table->name, n, name);
+	text_addf(
+		&choice->more,
+		", (SELECT row_to_json(r) FROM (SELECT %s FROM \"%s\" t WHERE t.\"id\" = o%d.k) r)"
+		" AS \"%s\"",
+		other->plan->sights[plan_mask(other->plan, list->rq->actor)].members,
+		other->plan->shape.table->name, n, name);
 	choice->embedded++;
 	return true;
 }
@@ -92,8 +93,8 @@ include_read(struct list *list, struct choice *choice, const char *text)
 		for (int i = 0; i < count; i++)
 			repeated = repeated || strcmp(seen[i], piece) == 0;
 		if (repeated || count == 8)
-			problems_add(&list->bad, "include", "duplicate", "names too much, or \"%s\" twice",
-				     piece);
+			problems_add(&list->bad, "include", "duplicate",
+				     "names too much, or \"%s\" twice", piece);
 		else if (lines >= 0)
 			choice->lines[lines] = true;
 		else if (!embed(list, choice, piece))

@@ -16,7 +16,8 @@ sort_key_read(struct list *list, char *name)
 	name += key.descending;
 	key.member = list_member(list, name);
 	if (!key.member || !key.member->cast || key.member->type == COLUMN_TEXTS) {
-		problems_add(&list->unknown, "sort", "unknown_field", "cannot sort by \"%s\"", name);
+		problems_add(&list->unknown, "sort", "unknown_field", "cannot sort by \"%s\"",
+			     name);
 		return;
 	}
 	for (int i = 0; i < list->key_count; i++)
@@ -25,7 +26,8 @@ sort_key_read(struct list *list, char *name)
 			return;
 		}
 	if (list->key_count == SORT_KEYS_MAX - 1) {
-		problems_add(&list->bad, "sort", "out_of_range", "takes at most %d fields", SORT_KEYS_MAX - 1);
+		problems_add(&list->bad, "sort", "out_of_range", "takes at most %d fields",
+			     SORT_KEYS_MAX - 1);
 		return;
 	}
 	list->keys[list->key_count++] = key;
@@ -43,8 +45,8 @@ sort_read(struct list *list, const char *text)
 		sort_key_read(list, piece);
 	for (int i = 0; i < list->key_count; i++)
 		by_id = by_id || strcmp(list->keys[i].member->name, "id") == 0;
-	/* What comes after the id decides nothing; ties are broken in the direction of the last key,
-	 * so that one index serves both ways. */
+	/* What comes after the id decides nothing; ties are broken in the direction of the last
+	 * key, so that one index serves both ways. */
 	if (!by_id) {
 		bool down = list->key_count && list->keys[list->key_count - 1].descending;
 
@@ -71,7 +73,8 @@ static bool
 is_simple(const struct list *list)
 {
 	for (int i = 0; i < list->key_count; i++)
-		if (!list->keys[i].member->not_null || list->keys[i].descending != list->keys[0].descending)
+		if (!list->keys[i].member->not_null ||
+		    list->keys[i].descending != list->keys[0].descending)
 			return false;
 	return true;
 }
@@ -87,7 +90,8 @@ after_simple(struct list *list, const char *const *values)
 		const struct member *member = list->keys[i].member;
 
 		text_addf(&left, "%s%s", i ? ", " : "", member->value);
-		text_addf(&right, "%s%s::%s", i ? ", " : "", list_param(list, values[i]), member->cast);
+		text_addf(&right, "%s%s::%s", i ? ", " : "", list_param(list, values[i]),
+			  member->cast);
 	}
 	text_addf(&list->where, " AND (%s) %s (%s)", text_str(&left),
 		  list->keys[0].descending ? "<" : ">", text_str(&right));
@@ -99,7 +103,8 @@ add_after(struct text *out, const struct sort_key *key, const char *value, const
 	const struct member *member = key->member;
 
 	if (!value)
-		text_addf(out, key->descending ? "%s IS NOT NULL" : "%s IS NULL AND false", member->value);
+		text_addf(out, key->descending ? "%s IS NOT NULL" : "%s IS NULL AND false",
+			  member->value);
 	else if (key->descending)
 		text_addf(out, "%s < %s::%s", member->value, param, member->cast);
 	else if (member->not_null)
@@ -124,7 +129,8 @@ after_mixed(struct list *list, const char *const *values)
 		add_after(&list->where, key, values[i], param);
 		text_add(&list->where, ")");
 		if (values[i])
-			text_addf(&same, "%s = %s::%s AND ", key->member->value, param, key->member->cast);
+			text_addf(&same, "%s = %s::%s AND ", key->member->value, param,
+				  key->member->cast);
 		else
 			text_addf(&same, "%s IS NULL AND ", key->member->value);
 	}
@@ -141,12 +147,14 @@ sort_after(struct list *list, const char *cursor)
 		const struct member *member = list->keys[i].member;
 
 		if (values[i])
-			good = !text_fits(&list->rq->arena, member->type, member->column, values[i]).code;
+			good = !text_fits(&list->rq->arena, member->type, member->column, values[i])
+					.code;
 		else
 			good = !member->not_null;
 	}
 	if (!good) {
-		problems_add(&list->bad, "cursor", "bad_cursor", "is no cursor of this list and sort");
+		problems_add(&list->bad, "cursor", "bad_cursor",
+			     "is no cursor of this list and sort");
 		return;
 	}
 	if (is_simple(list))

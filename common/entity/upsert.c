@@ -24,8 +24,9 @@ upsert_begin(struct request *rq, struct writing *w)
 		return true;
 	if (row_id(w->record->row, "source_version") < w->source_version)
 		return true;
-	w->result = row_id(w->record->row, "source_version") == w->source_version ? WRITE_UNCHANGED
-										   : WRITE_SUPERSEDED;
+	w->result = row_id(w->record->row, "source_version") == w->source_version
+			    ? WRITE_UNCHANGED
+			    : WRITE_SUPERSEDED;
 	return false;
 }
 
@@ -64,7 +65,8 @@ set_reference(struct writing *w, struct problems *problems)
 	if (!given)
 		cJSON_AddStringToObject(w->body, "external_ref", w->ref);
 	else if (!cJSON_IsString(given) || strcmp(given->valuestring, w->ref) != 0)
-		problems_add(problems, "external_ref", "mismatch", "differs from the reference in the path");
+		problems_add(problems, "external_ref", "mismatch",
+			     "differs from the reference in the path");
 }
 
 static void

@@ -1,6 +1,8 @@
-/* common/entity/validate.c -- holds a body against the catalogue and names every bad field at once. */
+/* common/entity/validate.c -- holds a body against the catalogue and names every bad field at once.
+ */
 #include <string.h>
 
+#include "entity/params.h"
 #include "entity/value.h"
 #include "entity/write.h"
 
@@ -28,8 +30,8 @@ unknown_field(struct problems *problems, const char *field)
 struct check {
 	struct writing *w;
 	struct problems *problems;
-	unsigned mask;               /* what the actor may see, he may write */
-	const char *path;            /* "lines[2]." */
+	unsigned mask;    /* what the actor may see, he may write */
+	const char *path; /* "lines[2]." */
 };
 
 static const char *
@@ -50,8 +52,9 @@ check_value(const struct check *check, const struct member *member, const cJSON 
 	}
 	if (!member->settable || (member->computed && !check->w->internal)) {
 		problems_add(check->problems, field, "read_only",
-			     strcmp(member->name, "status") == 0 ? "is changed by actions, not written"
-								 : "is set by the server");
+			     strcmp(member->name, "status") == 0
+				     ? "is changed by actions, not written"
+				     : "is set by the server");
 		return;
 	}
 	if (cJSON_IsNull(value)) {
@@ -76,8 +79,12 @@ check_values(const struct check *check, const struct shape *shape, const cJSON *
 	cJSON_ArrayForEach(value, object)
 	{
 		const struct member *member = shape_member(shape, value->string);
+		const struct param_spec *input =
+			param_named(check->w->entity->inputs, value->string);
 
-		if (member && !member->derived && !member->hidden)
+		if (input)
+			params_check_one(check->problems->rq, input, value, check->problems);
+		else if (member && !member->derived && !member->hidden)
 			check_value(check, member, value);
 	}
 }
@@ -89,7 +96,8 @@ check_line_id(const struct check *check, const cJSON *line)
 	int64_t value;
 
 	if (id && !check->w->record)
-		problems_add(check->problems, field_path(check, "id"), "read_only", "is set by the server");
+		problems_add(check->problems, field_path(check, "id"), "read_only",
+			     "is set by the server");
 	else if (id && (!json_node_integer(id, &value) || value < 1))
 		problems_add(check->problems, field_path(check, "id"), "wrong_type",
 			     "must be the id of one of the record's lines");
@@ -121,11 +129,13 @@ check_lines_values(const struct check *check, const struct line_plan *own)
 	if (!array)
 		return;
 	if (own->lines->read_only && !check->w->internal) {
-		problems_add(check->problems, own->lines->name, "read_only", "is set by the server");
+		problems_add(check->problems, own->lines->name, "read_only",
+			     "is set by the server");
 		return;
 	}
 	if (!cJSON_IsArray(array)) {
-		problems_add(check->problems, own->lines->name, "wrong_type", "must be an array of objects");
+		problems_add(check->problems, own->lines->name, "wrong_type",
+			     "must be an array of objects");
 		return;
 	}
 	cJSON_ArrayForEach(line, array)
@@ -136,7 +146,8 @@ check_lines_values(const struct check *check, const struct line_plan *own)
 		if (cJSON_IsObject(line))
 			check_line(&inner, own, line);
 		else
-			problems_add(check->problems, arena_printf(arena, "%s[%d]", own->lines->name, i),
+			problems_add(check->problems,
+				     arena_printf(arena, "%s[%d]", own->lines->name, i),
 				     "wrong_type", "must be an object");
 		i++;
 	}
@@ -152,9 +163,11 @@ check_names(const struct check *check, const struct shape *shape, const cJSON *o
 	{
 		const struct member *member = shape_member(shape, value->string);
 
-		if (plan && lines_named(plan, value->string))
+		if (plan && (lines_named(plan, value->string) ||
+			     param_named(plan->entity->inputs, value->string)))
 			continue;
-		if (!member || member->hidden || (member->derived && (member->group & ~check->mask)))
+		if (!member || member->hidden ||
+		    (member->derived && (member->group & ~check->mask)))
 			unknown_field(check->problems, field_path(check, value->string));
 		else if (member->derived)
 			problems_add(check->problems, field_path(check, member->name), "read_only",
@@ -192,7 +205,8 @@ check_names_and_required(const struct check *check, const struct entity_plan *pl
 		{
 			struct check inner = *check;
 
-			inner.path = arena_printf(&check->problems->rq->arena, "%s[%d].", own->lines->name, n++);
+			inner.path = arena_printf(&check->problems->rq->arena, "%s[%d].",
+						  own->lines->name, n++);
 			check_names(&inner, &own->shape, line, NULL);
 			if (!json_get(line, "id"))
 				check_required(&inner, &own->shape, line);

@@ -24,8 +24,8 @@ bool
 decimal_read(const char *text, struct decimal *decimal)
 {
 	const char *at = text;
-	const char *first = NULL, *last = NULL;   /* significant digits */
-	long before = 0;                          /* position of the point after *first */
+	const char *first = NULL, *last = NULL; /* significant digits */
+	long before = 0;                        /* position of the point after *first */
 	bool fraction = false;
 	long exponent = 0;
 
@@ -196,7 +196,8 @@ decimal_fits(struct arena *arena, const struct column *column, const char *text)
 	long whole = column->precision - column->scale;
 
 	if (!decimal_read(text, &decimal))
-		return (struct misfit){ "wrong_type", "must be a decimal number such as \"12.50\"" };
+		return (struct misfit){ "wrong_type",
+					"must be a decimal number such as \"12.50\"" };
 	if (decimal.digits == 0)
 		return fits;
 	if (column->precision == 0) {
@@ -205,13 +206,17 @@ decimal_fits(struct arena *arena, const struct column *column, const char *text)
 		return fits;
 	}
 	if (decimal.point > whole)
-		return (struct misfit){ "out_of_range",
-					arena_printf(arena, "must have at most %ld digits before the point", whole) };
+		return (struct misfit){
+			"out_of_range",
+			arena_printf(arena, "must have at most %ld digits before the point", whole)
+		};
 	if (decimal.digits - decimal.point > column->scale)
 		return (struct misfit){ "too_many_decimals",
-					column->scale ? arena_printf(arena, "must have at most %d decimals",
-								     column->scale)
-						      : "must be a whole number" };
+					column->scale
+						? arena_printf(arena,
+							       "must have at most %d decimals",
+							       column->scale)
+						: "must be a whole number" };
 	return fits;
 }
 
@@ -226,13 +231,16 @@ integer_fits(const struct column *column, const cJSON *value)
 	if (!json_node_integer(value, &number)) {
 		if (decimal_read(json_number_text(value), &decimal) && decimal.point > 15)
 			return (struct misfit){ "out_of_range", "is too large" };
-		return (struct misfit){ "wrong_type", "must be a whole number, written without point or exponent" };
+		return (struct misfit){
+			"wrong_type", "must be a whole number, written without point or exponent"
+		};
 	}
 	if ((column->bytes == 2 && (number < INT16_MIN || number > INT16_MAX)) ||
 	    (column->bytes == 4 && (number < INT32_MIN || number > INT32_MAX)))
-		return (struct misfit){ "out_of_range", column->bytes == 2
-								? "must be between -32768 and 32767"
-								: "must be between -2147483648 and 2147483647" };
+		return (struct misfit){ "out_of_range",
+					column->bytes == 2
+						? "must be between -32768 and 32767"
+						: "must be between -2147483648 and 2147483647" };
 	return fits;
 }
 
@@ -252,7 +260,9 @@ string_fits(struct arena *arena, const struct column *column, const char *text)
 	int most = column->length_max ? column->length_max : column->unique ? UNIQUE_TEXT_MAX : 0;
 
 	if (most && characters(text) > most)
-		return (struct misfit){ "too_long", arena_printf(arena, "must have at most %d characters", most) };
+		return (struct misfit){
+			"too_long", arena_printf(arena, "must have at most %d characters", most)
+		};
 	return fits;
 }
 
@@ -268,7 +278,8 @@ choice_fits(struct arena *arena, const struct column *column, const char *text)
 			return fits;
 		text_addf(&list, "%s%s", i ? ", " : "", column->choices[i]);
 	}
-	return (struct misfit){ "not_a_choice", arena_printf(arena, "must be one of: %s", text_str(&list)) };
+	return (struct misfit){ "not_a_choice",
+				arena_printf(arena, "must be one of: %s", text_str(&list)) };
 }
 
 static struct misfit
@@ -307,17 +318,24 @@ value_fits(struct arena *arena, const struct column *column, const cJSON *value)
 			text = json_number_text(value);
 		return decimal_fits(arena, column, text ? text : "");
 	case COLUMN_BOOLEAN:
-		return cJSON_IsBool(value) ? fits : (struct misfit){ "wrong_type", "must be true or false" };
+		return cJSON_IsBool(value)
+			       ? fits
+			       : (struct misfit){ "wrong_type", "must be true or false" };
 	case COLUMN_DATE:
 		if (!text)
 			return no_string;
-		return date_valid(text) ? fits : (struct misfit){ "bad_date", "must be a date YYYY-MM-DD" };
+		return date_valid(text)
+			       ? fits
+			       : (struct misfit){ "bad_date", "must be a date YYYY-MM-DD" };
 	case COLUMN_INSTANT:
 		if (!text)
 			return no_string;
 		return instant_valid(text, false)
 			       ? fits
-			       : (struct misfit){ "bad_date", "must be an instant such as 2026-01-31T09:30:00Z" };
+			       : (struct misfit){
+					 "bad_date",
+					 "must be an instant such as 2026-01-31T09:30:00Z"
+				 };
 	case COLUMN_TEXTS:
 		return texts_fit(value);
 	case COLUMN_JSON:
@@ -339,7 +357,8 @@ text_fits(struct arena *arena, enum column_type type, const struct column *colum
 			return fits;
 		return (struct misfit){ "wrong_type", "must be a whole number" };
 	case COLUMN_NUMERIC:
-		if (decimal_read(text, &decimal) && labs(decimal.point) < 1000 && decimal.digits < 1000)
+		if (decimal_read(text, &decimal) && labs(decimal.point) < 1000 &&
+		    decimal.digits < 1000)
 			return fits;
 		return (struct misfit){ "wrong_type", "must be a decimal number" };
 	case COLUMN_BOOLEAN:
@@ -347,11 +366,16 @@ text_fits(struct arena *arena, enum column_type type, const struct column *colum
 			return fits;
 		return (struct misfit){ "wrong_type", "must be true or false" };
 	case COLUMN_DATE:
-		return date_valid(text) ? fits : (struct misfit){ "bad_date", "must be a date YYYY-MM-DD" };
+		return date_valid(text)
+			       ? fits
+			       : (struct misfit){ "bad_date", "must be a date YYYY-MM-DD" };
 	case COLUMN_INSTANT:
 		return instant_valid(text, true)
 			       ? fits
-			       : (struct misfit){ "bad_date", "must be an instant such as 2026-01-31T09:30:00Z" };
+			       : (struct misfit){
+					 "bad_date",
+					 "must be an instant such as 2026-01-31T09:30:00Z"
+				 };
 	case COLUMN_CHOICE:
 		return choice_fits(arena, column, text);
 	default:

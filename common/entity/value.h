@@ -13,14 +13,14 @@
 
 /* Why a value does not fit; code is NULL when it does. */
 struct misfit {
-	const char *code;       /* "too_many_decimals" */
-	const char *message;    /* a literal, or in the arena */
+	const char *code;    /* "too_many_decimals" */
+	const char *message; /* a literal, or in the arena */
 };
 
 /* A decimal taken apart: value = 0.<digits> * 10^point, without leading or trailing zeros. */
 struct decimal {
 	bool negative;
-	int digits;             /* significant; 0 for zero */
+	int digits; /* significant; 0 for zero */
 	long point;
 	const char *text;
 };
@@ -39,7 +39,8 @@ bool instant_valid(const char *text, bool loose);
 /* Does the JSON value fit the column? null is not judged here. */
 struct misfit value_fits(struct arena *arena, const struct column *column, const cJSON *value);
 
-/* Does text from a query parameter fit the column's type? Lengths and scales do not matter there. */
+/* Does text from a query parameter fit the column's type? Lengths and scales do not matter there.
+ */
 struct misfit text_fits(struct arena *arena, enum column_type type, const struct column *column,
 			const char *text);
 

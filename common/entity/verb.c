@@ -1,4 +1,5 @@
-/* common/entity/verb.c -- POST /{path}/{id}/{verb}: the record locked, its status right, run, told. */
+/* common/entity/verb.c -- POST /{path}/{id}/{verb}: the record locked, its status right, run, told.
+ */
 #include <string.h>
 
 #include "base/text.h"
@@ -40,7 +41,8 @@ require_status(struct request *rq, const struct record *record, const struct ver
 	cJSON_AddStringToObject(members, "current_status", status);
 	allowed = words_or(rq, verb->from, cJSON_AddArrayToObject(members, "allowed_from"));
 	fail(rq, ERR_INVALID_STATE,
-	     .detail = arena_printf(&rq->arena, "status is %s; %s needs %s", status, verb->name, allowed),
+	     .detail = arena_printf(&rq->arena, "status is %s; %s needs %s", status, verb->name,
+				    allowed),
 	     .members = members);
 }
 
@@ -59,7 +61,8 @@ conclude(struct request *rq, struct record *record, const struct verb *verb)
 	if (!event)
 		event = arena_printf(&rq->arena, "%s.%s", entity->name, verb->to);
 	record_announce(rq, record,
-			db_one(rq, entity->plan->set_status, P_ID(record->id), P_TEXT(verb->to)), event);
+			db_one(rq, entity->plan->set_status, P_ID(record->id), P_TEXT(verb->to)),
+			event);
 }
 
 void

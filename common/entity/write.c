@@ -79,7 +79,8 @@ merge_json_columns(struct request *rq, struct writing *w)
 			continue;
 		now = row_text(w->record->row, member->name);
 		cJSON_DetachItemViaPointer(w->body, patch);
-		cJSON_AddItemToObject(w->body, member->name, merged(now ? json_own(rq, now) : NULL, patch));
+		cJSON_AddItemToObject(w->body, member->name,
+				      merged(now ? json_own(rq, now) : NULL, patch));
 	}
 }
 
@@ -126,7 +127,7 @@ write_apply(struct request *rq, struct writing *w)
 struct apply_call {
 	struct writing *all;
 	int count;
-	int at;             /* the one being written when it failed */
+	int at; /* the one being written when it failed */
 };
 
 static void
@@ -163,7 +164,8 @@ name_bad_references(struct request *rq, struct writing *all, int count)
 		rows = db_all(rq, text, P_TEXT(json_text(rq, all[i].body)));
 		for (int k = 0; k < rows_count(rows); k++)
 			problems_add(&problems, row_at(rows_at(rows, k), 0), "unknown_reference",
-				     "refers to %s, which does not exist", row_at(rows_at(rows, k), 1));
+				     "refers to %s, which does not exist",
+				     row_at(rows_at(rows, k), 1));
 	}
 	problems_raise(&problems, ERR_VALIDATION);
 }

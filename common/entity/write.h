@@ -18,11 +18,11 @@ enum write_result { WRITE_CREATED, WRITE_UPDATED, WRITE_UNCHANGED, WRITE_SUPERSE
 struct writing {
 	struct entity *entity;
 	cJSON *body;
-	struct record *record;      /* NULL: it will be created */
-	const char *prefix;         /* of its fields in problems; NULL for none */
-	bool internal;              /* from a verb or hook: computed columns may be set */
-	const char *ref;            /* external_ref it came by, NULL */
-	int64_t source_version;     /* 0: not given */
+	struct record *record;  /* NULL: it will be created */
+	const char *prefix;     /* of its fields in problems; NULL for none */
+	bool internal;          /* from a verb or hook: computed columns may be set */
+	const char *ref;        /* external_ref it came by, NULL */
+	int64_t source_version; /* 0: not given */
 	enum write_result result;
 };
 
@@ -43,7 +43,8 @@ struct lines_pending {
 	struct pending *pending[3 * LINES_MAX];
 	int count;
 };
-void lines_send(struct request *rq, struct writing *w, const char *body, struct lines_pending *sent);
+void
+lines_send(struct request *rq, struct writing *w, const char *body, struct lines_pending *sent);
 /* True when any line changed. */
 bool lines_wait(struct request *rq, struct lines_pending *sent);
 
