@@ -9,6 +9,7 @@
 struct request;
 struct record;
 struct row;
+struct rows;
 struct cJSON;
 
 /* invoices is an array as PostgreSQL writes it: "{7,9}". Queued, not awaited. */

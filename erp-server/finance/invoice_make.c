@@ -19,7 +19,7 @@ static const char sql_sums[] =
 	"FROM json_to_recordset($1::json) AS l (amount numeric, tax_amount numeric)";
 
 void
-invoice_make(struct request *rq, struct record *order, cJSON *body)
+order_invoice(struct request *rq, struct record *order, cJSON *body)
 {
 	static const char *const dates[] = { "invoice_date", "due_date", NULL };
 	static const char *const sums[] = { "amount", "tax_amount", "total", NULL };

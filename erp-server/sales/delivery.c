@@ -65,7 +65,7 @@ struct entity delivery_entity = {
 static cJSON *lines_of(struct request *rq, struct rows *wanted);
 
 void
-delivery_make(struct request *rq, struct record *order, cJSON *body)
+order_deliver(struct request *rq, struct record *order, cJSON *body)
 {
 	const cJSON *given = json_get(body, "lines");
 	struct rows *wanted = db_all(rq, sql_delivery_wanted, P_ID(order->id),

@@ -27,7 +27,7 @@ void order_confirm(struct request *rq, struct record *order);
 const char *order_ids(struct request *rq, int64_t id);
 
 /* Verbs that make other documents: sales/delivery.c and finance/invoice_make.c. */
-void delivery_make(struct request *rq, struct record *order, cJSON *body);
-void invoice_make(struct request *rq, struct record *order, cJSON *body);
+void order_deliver(struct request *rq, struct record *order, cJSON *body);
+void order_invoice(struct request *rq, struct record *order, cJSON *body);
 
 #endif
