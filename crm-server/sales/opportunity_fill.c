@@ -123,10 +123,11 @@ opportunity_fill_prices(struct request *rq, const struct record *record, cJSON *
 	}
 }
 
-/* tens: the most a value may be is 10 to this power. What is no number at all is left to the
- * validation. */
+/* tens: the most a value may be is 10 to this power. What is no number, or has more than width
+ * digits before the point, is left to the validation. */
 static void
-check_range(struct request *rq, const cJSON *line, int i, const char *name, bool zero_ok, int tens)
+check_range(struct request *rq, const cJSON *line, int i, const char *name, bool zero_ok, int tens,
+	    int width)
 {
 	const cJSON *node = json_get(line, name);
 	const char *text = cJSON_IsString(node) ? node->valuestring
@@ -135,7 +136,7 @@ check_range(struct request *rq, const cJSON *line, int i, const char *name, bool
 	const char *field = arena_printf(&rq->arena, "lines[%d].%s", i, name);
 	struct decimal value;
 
-	if (text == NULL || !decimal_read(text, &value))
+	if (text == NULL || !decimal_read(text, &value) || value.point > width)
 		return;
 	bool power = value.digits == 1 && value.text[0] == '1';
 
@@ -156,10 +157,10 @@ opportunity_check_lines(struct request *rq, const cJSON *body)
 	if (!cJSON_IsArray(lines))
 		return;
 	cJSON_ArrayForEach(line, lines) {
-		check_range(rq, line, i, "quantity", false, 8);
-		check_range(rq, line, i, "unit_price", true, 7);
-		check_range(rq, line, i, "discount_percent", true, 2);
-		check_range(rq, line, i, "tax_percent", true, 2);
+		check_range(rq, line, i, "quantity", false, 8, 14);
+		check_range(rq, line, i, "unit_price", true, 7, 14);
+		check_range(rq, line, i, "discount_percent", true, 2, 3);
+		check_range(rq, line, i, "tax_percent", true, 2, 3);
 		i++;
 	}
 }

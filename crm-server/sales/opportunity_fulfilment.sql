@@ -32,6 +32,7 @@ SELECT json_build_object(
 			'due_date', i.due_date) ORDER BY i.invoice_date, i.id)
 		FROM erp_invoice i WHERE i.opportunity_id = o.id), '[]'),
 	'open_balance', (
-		SELECT coalesce(sum(i.balance), 0)::numeric(18,2)::text
+		SELECT coalesce(sum(CASE i.kind WHEN 'credit_note' THEN -i.balance ELSE i.balance END), 0)
+			::numeric(18,2)::text
 		FROM erp_invoice i WHERE i.opportunity_id = o.id))
 FROM opportunity o WHERE o.id = $1

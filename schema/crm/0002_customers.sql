@@ -11,7 +11,7 @@ CREATE TABLE account (
 	source_version bigint,
 	name varchar(200) NOT NULL CHECK (name <> ''),
 	type account_type NOT NULL DEFAULT 'prospect',
-	parent_id bigint REFERENCES account (id) CHECK (parent_id <> id),
+	parent_id bigint REFERENCES account (id),
 	currency varchar(3) NOT NULL DEFAULT 'USD' REFERENCES currency (code),
 	tax_id varchar(40),
 	payment_terms_days int NOT NULL DEFAULT 30 CHECK (payment_terms_days BETWEEN 0 AND 365),
@@ -30,7 +30,8 @@ CREATE TABLE account (
 	website varchar(300),
 	industry varchar(80),
 	description text,
-	owner_id bigint REFERENCES app_user (id)
+	owner_id bigint REFERENCES app_user (id),
+	CONSTRAINT account_parent_id_check CHECK (parent_id <> id)
 );
 CREATE INDEX account_name_idx ON account (name, id);
 CREATE INDEX account_type_idx ON account (type, id);

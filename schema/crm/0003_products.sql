@@ -50,8 +50,9 @@ CREATE TABLE product_component (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	product_id bigint NOT NULL REFERENCES product (id) ON DELETE CASCADE,
 	position int NOT NULL,
-	component_id bigint NOT NULL REFERENCES product (id) CHECK (component_id <> product_id),
+	component_id bigint NOT NULL REFERENCES product (id),
 	quantity numeric(18,4) NOT NULL CHECK (quantity > 0),
+	CONSTRAINT product_component_component_id_check CHECK (component_id <> product_id),
 	CONSTRAINT product_component_component_id_key UNIQUE (product_id, component_id)
 );
 CREATE INDEX product_component_component_id_idx ON product_component (component_id);

@@ -150,7 +150,7 @@ COMMENT ON COLUMN erp_invoice.kind IS 'Kind: invoice or credit_note.';
 COMMENT ON COLUMN erp_invoice.status IS 'Status';
 COMMENT ON COLUMN erp_invoice.currency IS 'Currency';
 COMMENT ON COLUMN erp_invoice.total IS 'Total';
-COMMENT ON COLUMN erp_invoice.balance IS 'Balance: not yet paid.';
+COMMENT ON COLUMN erp_invoice.balance IS 'Balance: still to be paid, or of a credit note, still to be used.';
 COMMENT ON COLUMN erp_invoice.invoice_date IS 'Invoice date';
 COMMENT ON COLUMN erp_invoice.due_date IS 'Due date';
 

@@ -105,8 +105,9 @@ def test_changed_lines_change_the_totals_in_the_same_version(crm):
 
 
 @pytest.mark.parametrize("member, value", [
-    ("quantity", "-1"), ("quantity", "0"), ("quantity", "1" * 30), ("quantity", "1e3"),
-    ("quantity", "many"), ("unit_price", "-0.01"), ("unit_price", "9" * 30),
+    ("quantity", "-1"), ("quantity", "0"), ("quantity", "1" * 30), ("quantity", "1e9"),
+    ("quantity", "many"), ("quantity", "100000000.0001"), ("discount_percent", "1000"),
+    ("unit_price", "-0.01"), ("unit_price", "9" * 30),
     ("unit_price", "1.00001"), ("discount_percent", "100.01"), ("discount_percent", "-1"),
     ("tax_percent", "101"), ("product_id", 999999999), ("product_id", "x"), ("colour", "red")])
 def test_a_bad_member_of_a_line_is_named_with_its_line(crm, member, value):
@@ -230,7 +231,8 @@ def test_a_lost_deal_reopens_where_it_stood(crm):
     verb(crm, made, "move", {"stage_id": stage(crm, "Proposal")})
     verb(crm, made, "lose", {"loss_reason": "no_budget"})
     again = verb(crm, made, "reopen")
-    assert (again["status"], again["stage"], again["probability"]) == ("open", "Proposal", "50.0000")
+    assert (again["status"], again["stage"]) == ("open", "Proposal")
+    assert again["probability"] == "50.0000"
     assert (again["loss_reason"], again["closed_at"]) == (None, None)
     refused(lambda: verb(crm, made, "reopen"), 409)
 
