@@ -227,7 +227,8 @@ map_field(struct request *rq, const PGresult *result, struct fault *fault, const
 		columns[0] = columns_of_constraint(rq, result);
 	count = columns[0] != NULL;
 	fault->code = ERR_VALIDATION;
-	fault->detail = count ? arena_printf(&rq->arena, "%s %s.", words_of(rq, columns[0]), message)
+	fault->detail = count
+		? arena_printf(&rq->arena, "The %s %s.", words_of(rq, columns[0]), message)
 		: arena_printf(&rq->arena, "A value of the %s %s.",
 			words_of(rq, error_field(result, PG_DIAG_TABLE_NAME)), message);
 	fault_fields(rq, fault, columns, count, code, message);

@@ -176,9 +176,10 @@ queues(struct request *rq, void *arg)
 
 	for (int i = 0; i < 8; i++)
 		coro_start(holder, &names[i]);
-	coro_sleep(50);
-	db_stats(fixture_db, &stats);
-	assert_int_equal(stats.leased_busy, 3);
+	do {
+		coro_sleep(5);
+		db_stats(fixture_db, &stats);
+	} while (stats.leased_busy < 3 || stats.waiting > 5);
 	assert_int_equal(stats.waiting, 5);
 	while (finished < 8)
 		coro_sleep(10);
