@@ -13,6 +13,7 @@
 #include "http/http.h"
 
 struct app;
+struct text;
 
 /* Work by the clock; one process per database runs it (db_elect). Starts again every
  * seconds after the last run ended; yields; may fail (logged, tried again next time). */
@@ -41,6 +42,8 @@ struct daemon {
 	int (*command)(int argc, char **argv);
 	/* On SIGHUP, on the loop: reread files. NULL: nothing. */
 	void (*reload)(struct app *app);
+	/* Adds lines of its own to /metrics. Yields; may fail. NULL: none. */
+	void (*metrics)(struct request *rq, struct text *out);
 };
 
 struct app {

@@ -276,6 +276,12 @@ write_process(struct text *out)
 		  DOVETAIL_VERSION);
 }
 
+static void
+write_daemon(struct request *rq, void *arg)
+{
+	app_current()->daemon->metrics(rq, arg);
+}
+
 void
 metrics_page(struct request *rq)
 {
@@ -287,5 +293,7 @@ metrics_page(struct request *rq)
 	write_process(&out);
 	/* Without a database the rest is still worth telling. */
 	request_run(rq, write_outbox, &out);
+	if (app_current()->daemon->metrics)
+		request_run(rq, write_daemon, &out);
 	reply_text(rq, 200, "text/plain; version=0.0.4; charset=utf-8", text_str(&out));
 }
