@@ -1,0 +1,296 @@
+/* sync-bridge/deliver.c -- takes one message the whole way, and says where it ended. */
+#include "deliver.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "event/schedule.h"
+#include "links.h"
+#include "mapping.h"
+#include "outcome.h"
+#include "resolve.h"
+#include "system.h"
+
+#define WAIT_MS 10000   /* a waiting message looks again, should its wake-up have been missed */
+
+void
+deliver_settle(struct delivery *d, enum message_state state, const char *code, const char *reason)
+{
+	d->settled = true;
+	d->state = state;
+	d->code = code;
+	d->reason = reason;
+	d->remedy = NULL;
+	d->delay_ms = -1;
+}
+
+void
+deliver_reject(struct delivery *d, const char *code, const char *reason, const char *remedy)
+{
+	deliver_settle(d, STATE_REJECTED, code, reason);
+	d->remedy = remedy;
+}
+
+void
+deliver_wait(struct delivery *d, const char *ref, const char *code, const char *reason)
+{
+	deliver_settle(d, STATE_WAITING, code, reason);
+	d->waiting_for = ref;
+	d->delay_ms = WAIT_MS;
+}
+
+void
+deliver_later(struct delivery *d, struct bridge_system *system, const struct call *call)
+{
+	deliver_settle(d, STATE_RETRYING, call->code, call->reason);
+	d->remedy = call->remedy;
+	if (call->result == CALL_BLOCKED) {
+		/* Nothing came of it, and the sweep leaves out routes to systems that are away. */
+		d->deferred = system == d->message->route->to;
+		d->delay_ms = (int64_t)system_wait_ms(system) + (int64_t)arc4random_uniform(200);
+		return;
+	}
+	d->counted = true;
+	d->delay_ms = (int64_t)schedule_delay_ms(d->message->attempts + 1, arc4random());
+	if (d->delay_ms < call->retry_after * 1000)
+		d->delay_ms = call->retry_after * 1000;
+}
+
+static bool
+is_pulled(const struct delivery *d)
+{
+	const char *dot = strrchr(d->message->type, '.');
+
+	return d->above || (dot && strcmp(dot, ".pulled") == 0);
+}
+
+/* What has crossed stays in step, and what others need crosses, whatever "when" says. */
+static bool
+wanted(struct request *rq, struct delivery *d)
+{
+	const struct bridge_route *route = d->message->route;
+	const char *error;
+	char ref[REF_MAX];
+	int yes;
+
+	if (!route->when || is_pulled(d))
+		return true;
+	yes = mapping_test(route->when, &rq->arena, d->message->body, &error);
+	if (yes < 0) {
+		deliver_reject(d, "mapping_failed", error, "Correct the route's \"when\" and retry.");
+		return false;
+	}
+	if (yes)
+		return true;
+	message_ref(d->message, ref);
+	if (links_find(rq, ref, route->to))
+		return true;
+	deliver_settle(d, STATE_SKIPPED, "not_wanted", route->skip_reason);
+	return false;
+}
+
+static cJSON *
+mapped(struct request *rq, struct delivery *d)
+{
+	const struct bridge_route *route = d->message->route;
+	struct json_error parse_error;
+	const char *error;
+	const char *text = mapping_run(route->map, &rq->arena, d->message->body, &error);
+	cJSON *body;
+
+	if (!text) {
+		deliver_reject(d, "mapping_failed", error, "Correct the mapping or the record and retry.");
+		return NULL;
+	}
+	body = json_parse(rq, text, strlen(text), &parse_error);
+	if (cJSON_IsObject(body))
+		return body;
+	deliver_reject(d, "mapping_failed",
+		       arena_printf(&rq->arena, "%s: gives no JSON object%s%s", route->map_file,
+				    body ? "" : ": ", body ? "" : parse_error.reason),
+		       "Correct the mapping and retry.");
+	return NULL;
+}
+
+/* The same over all attempts of a round, so that the target takes the call once; another for
+ * each round, so that the answer of a rejected round is not given again. */
+static const char *
+idempotency_key(struct request *rq, const struct message *message)
+{
+	if (message->round == 0)
+		return arena_printf(&rq->arena, "%s:%s", message->event_id, message->route->name);
+	return arena_printf(&rq->arena, "%s:%s:%d", message->event_id, message->route->name,
+			    message->round);
+}
+
+static enum message_state
+applied_state(const struct call *call)
+{
+	const char *result = json_string(call->json, "source_result");
+
+	if (result && strcmp(result, "unchanged") == 0)
+		return STATE_UNCHANGED;
+	if (result && strcmp(result, "superseded") == 0)
+		return STATE_SUPERSEDED;
+	return STATE_APPLIED;
+}
+
+static void
+applied(struct request *rq, struct delivery *d, const struct call *call)
+{
+	const struct bridge_route *route = d->message->route;
+	int64_t id;
+
+	d->counted = true;
+	if (!json_integer(call->json, "id", &id)) {
+		deliver_settle(d, STATE_DEAD, "no_id",
+			       arena_printf(&rq->arena, "%s answered %d without the record's id",
+					    route->to->name, call->status));
+		return;
+	}
+	deliver_settle(d, applied_state(call), NULL, NULL);
+	d->target_ref = arena_printf(&rq->arena, "%s:%s:%" PRId64, route->to->name, route->target, id);
+	json_integer(call->json, "version", &d->target_version);
+	d->target_number = json_string(call->json, "number");
+	if (d->state == STATE_SUPERSEDED)
+		d->reason = arena_printf(&rq->arena, "%s has a later version already", route->to->name);
+}
+
+static void
+put(struct request *rq, struct delivery *d, const cJSON *body)
+{
+	const struct message *message = d->message;
+	struct bridge_system *to = message->route->to;
+	char ref[REF_MAX];
+	struct call call = {
+		.method = "PUT",
+		.body = json_text(rq, body),
+		.key = idempotency_key(rq, message),
+		.source_version = message->version,
+	};
+
+	message_ref(message, ref);
+	call.path = arena_printf(&rq->arena, "/api/v1/%s/by-ref/%s", message->route->path, ref);
+	system_call(rq, to, &call);
+	if (call.result == CALL_REFUSED && strcmp(call.code, "idempotency_key_reused") == 0) {
+		/* The mapping gives another body than an attempt whose answer was lost. */
+		call = (struct call){ .method = call.method, .path = call.path, .body = call.body,
+			.source_version = call.source_version,
+			.key = arena_printf(&rq->arena, "%s:%d.%d", call.key, message->round,
+					    message->attempts) };
+		system_call(rq, to, &call);
+	}
+	if (call.result == CALL_DONE) {
+		applied(rq, d, &call);
+	} else if (call.result == CALL_REFUSED) {
+		d->counted = true;
+		deliver_reject(d, call.code, call.reason, call.remedy);
+	} else {
+		deliver_later(d, to, &call);
+	}
+}
+
+static void
+run_steps(struct request *rq, void *arg)
+{
+	struct delivery *d = arg;
+	cJSON *body;
+
+	if (!wanted(rq, d))
+		return;
+	body = mapped(rq, d);
+	if (body && resolve_links(rq, d, body))
+		put(rq, d, body);
+}
+
+/* What the source's record is told: accepted as what, or rejected why; NULL for nothing. */
+static const char *
+answer_body(struct request *rq, const struct delivery *d)
+{
+	bool accepted = d->state == STATE_APPLIED || d->state == STATE_UNCHANGED;
+	bool rejected = d->state == STATE_REJECTED || (d->state == STATE_WAITING && d->code);
+	const struct message *m = d->message;
+	cJSON *body;
+
+	if (!accepted && !rejected)
+		return NULL;
+	/* Told already, and nothing has changed. */
+	if (rejected && m->code && m->reason && d->reason && strcmp(m->code, d->code) == 0 &&
+	    strcmp(m->reason, d->reason) == 0)
+		return NULL;
+	body = cJSON_CreateObject();
+	json_add_string(body, "state", accepted ? "accepted" : "rejected");
+	if (accepted) {
+		json_add_string(body, "order_number", d->target_number);
+		json_add_string(body, "order_ref", d->target_ref);
+	} else {
+		json_add_string(body, "code", d->code);
+		json_add_string(body, "reason", d->reason);
+		json_add_string(body, "remedy", d->remedy);
+	}
+	return json_text(rq, body);
+}
+
+static void
+answer(struct request *rq, void *arg)
+{
+	struct delivery *d = arg;
+	const struct message *m = d->message;
+	struct call call = { .method = "POST", .body = answer_body(rq, d) };
+
+	if (!call.body)
+		return;
+	call.path = arena_printf(&rq->arena, "/api/v1/%s/%" PRId64 "/%s", m->route->source_path,
+				 m->source_id, m->route->answer);
+	call.key = arena_printf(&rq->arena, "%s:%s:%s:%d.%d", m->event_id, m->route->name,
+				m->route->answer, m->round, m->attempts);
+	system_call(rq, m->route->from, &call);
+	if (call.result == CALL_LATER || call.result == CALL_BLOCKED) {
+		deliver_later(d, m->route->from, &call);
+		return;
+	}
+	if (call.result == CALL_REFUSED && d->state != STATE_REJECTED && d->state != STATE_WAITING) {
+		d->code = call.code;
+		d->reason = arena_printf(&rq->arena, "done, but %s did not take the answer: %s",
+					 m->route->from->name, call.reason);
+	}
+}
+
+/* The database away, or an error of ours. */
+static void
+failed(struct request *rq, struct delivery *d)
+{
+	const struct fault *fault = &rq->fault;
+
+	if (fault->rerun || fault->code == ERR_UNAVAILABLE || fault->code == ERR_LOCKED) {
+		d->deferred = true;
+		return;
+	}
+	deliver_settle(d, STATE_DEAD, fault_name(fault->code),
+		       fault->detail ? fault->detail : fault_title(fault->code));
+	log_fault(rq, "message");
+}
+
+void
+deliver_run(struct request *rq, struct delivery *d)
+{
+	if (!request_run(rq, run_steps, d))
+		failed(rq, d);
+	if (!d->deferred && d->message->route->answer && !request_run(rq, answer, d))
+		failed(rq, d);
+	if (!d->deferred)
+		outcome_write(rq, d);
+}
+
+void
+deliver(struct request *rq, const struct message *message)
+{
+	struct delivery d = { .message = message };
+
+	if (message->traceparent)
+		request_trace(rq, message->traceparent);
+	deliver_run(rq, &d);
+}

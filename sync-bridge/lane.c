@@ -1,0 +1,295 @@
+/* sync-bridge/lane.c -- one message at a time for each record, up to the limit of records at once. */
+#include "lane.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/app.h"
+#include "base/coro.h"
+#include "base/log.h"
+#include "deliver.h"
+#include "sweep.h"
+
+#define HELD_MAX 2000
+#define ENTER_MS_MAX 5000
+
+/* A coroutine that wants the lane for a record it needs. */
+struct visitor {
+	struct coro *coro;
+	bool granted;
+	TAILQ_ENTRY(visitor) entry;
+};
+
+struct lane {
+	char ref[REF_MAX];
+	bool busy;
+	bool ready;                          /* in the list of lanes to work */
+	struct message *current;
+	struct message_list queue;           /* by version */
+	TAILQ_HEAD(, visitor) visitors;
+	TAILQ_ENTRY(lane) entry;
+	UT_hash_handle hh;
+};
+
+static struct lane *lanes;
+static TAILQ_HEAD(, lane) ready = TAILQ_HEAD_INITIALIZER(ready);
+static struct message *held;           /* by id; also those done while a sweep looks */
+static int running, held_live;
+static bool missed;                    /* something was left to the sweep */
+
+static void pump(void);
+
+static char *
+copy_text(char **next, const char *text)
+{
+	char *at = *next;
+	size_t size;
+
+	if (!text)
+		return NULL;
+	size = strlen(text) + 1;
+	memcpy(at, text, size);
+	*next += size;
+	return at;
+}
+
+static size_t
+text_size(const char *text)
+{
+	return text ? strlen(text) + 1 : 0;
+}
+
+struct message *
+message_new(const struct message *from)
+{
+	size_t texts = text_size(from->event_id) + text_size(from->type) + text_size(from->body) +
+		       text_size(from->traceparent) + text_size(from->code) + text_size(from->reason);
+	struct message *message = malloc(sizeof(*message) + texts);
+	char *next = (char *)(message + 1);
+
+	if (!message)
+		die("out of memory");
+	*message = *from;
+	message->event_id = copy_text(&next, from->event_id);
+	message->type = copy_text(&next, from->type);
+	message->body = copy_text(&next, from->body);
+	message->traceparent = copy_text(&next, from->traceparent);
+	message->code = copy_text(&next, from->code);
+	message->reason = copy_text(&next, from->reason);
+	return message;
+}
+
+/* Not here any more. While a sweep looks, its id is kept: the sweep may have read it before. */
+static void
+drop(struct message *message)
+{
+	held_live--;
+	message->done = true;
+	if (sweep_running())
+		return;
+	HASH_DEL(held, message);
+	free(message);
+}
+
+void
+lane_forget_done(void)
+{
+	struct message *each, *next;
+
+	HASH_ITER(hh, held, each, next) {
+		if (each->done) {
+			HASH_DEL(held, each);
+			free(each);
+		}
+	}
+}
+
+static struct lane *
+lane_of(const char *ref)
+{
+	struct lane *lane;
+
+	HASH_FIND_STR(lanes, ref, lane);
+	if (lane)
+		return lane;
+	lane = calloc(1, sizeof(*lane));
+	if (!lane)
+		die("out of memory");
+	snprintf(lane->ref, sizeof(lane->ref), "%s", ref);
+	TAILQ_INIT(&lane->queue);
+	TAILQ_INIT(&lane->visitors);
+	HASH_ADD_STR(lanes, ref, lane);
+	return lane;
+}
+
+static void
+make_ready(struct lane *lane)
+{
+	if (lane->busy || lane->ready || TAILQ_EMPTY(&lane->queue))
+		return;
+	lane->ready = true;
+	TAILQ_INSERT_TAIL(&ready, lane, entry);
+}
+
+static void
+enqueue(struct lane *lane, struct message *message)
+{
+	struct message *each;
+
+	TAILQ_FOREACH(each, &lane->queue, entry) {
+		if (message->version < each->version ||
+		    (message->version == each->version && message->id < each->id)) {
+			TAILQ_INSERT_BEFORE(each, message, entry);
+			return;
+		}
+	}
+	TAILQ_INSERT_TAIL(&lane->queue, message, entry);
+}
+
+void
+lane_offer(struct message *message)
+{
+	struct message *known;
+	char ref[REF_MAX];
+	struct lane *lane;
+
+	HASH_FIND(hh, held, &message->id, sizeof(message->id), known);
+	if (known) {
+		free(message);
+		return;
+	}
+	if (!sweep_leading())
+		sweep_tell_leader();
+	if (!sweep_leading() || held_live >= HELD_MAX || app_current()->draining) {
+		missed = true;
+		free(message);
+		return;
+	}
+	HASH_ADD(hh, held, id, sizeof(message->id), message);
+	held_live++;
+	message_ref(message, ref);
+	lane = lane_of(ref);
+	enqueue(lane, message);
+	make_ready(lane);
+	pump();
+}
+
+/* The newest queued message of the first one's route; those it makes stale are dropped here, and
+ * in the table with its outcome. */
+static struct message *
+take(struct lane *lane)
+{
+	struct message *first = TAILQ_FIRST(&lane->queue);
+	struct message *newest = first;
+	struct message *each, *next;
+
+	TAILQ_FOREACH(each, &lane->queue, entry)
+		if (each->route == first->route && each->version > newest->version)
+			newest = each;
+	for (each = TAILQ_FIRST(&lane->queue); each; each = next) {
+		next = TAILQ_NEXT(each, entry);
+		if (each->route != newest->route || each->version >= newest->version)
+			continue;
+		TAILQ_REMOVE(&lane->queue, each, entry);
+		drop(each);
+	}
+	TAILQ_REMOVE(&lane->queue, newest, entry);
+	return newest;
+}
+
+static void
+work(struct request *rq, void *arg)
+{
+	struct lane *lane = arg;
+
+	deliver(rq, lane->current);
+	drop(lane->current);
+	lane->current = NULL;
+	running--;
+	lane_leave(lane);
+	if (missed && held_live < HELD_MAX / 2) {
+		missed = false;
+		lane_sweep_soon(0);
+	}
+	pump();
+}
+
+static void
+pump(void)
+{
+	struct lane *lane;
+
+	while (running < bridge_options.parallel && (lane = TAILQ_FIRST(&ready))) {
+		TAILQ_REMOVE(&ready, lane, entry);
+		lane->ready = false;
+		lane->current = take(lane);
+		lane->busy = true;
+		running++;
+		app_background("message", work, lane);
+	}
+}
+
+struct lane *
+lane_enter(const char *ref)
+{
+	struct lane *lane = lane_of(ref);
+	struct visitor visitor = { .coro = coro_self() };
+
+	if (!lane->busy) {
+		lane->busy = true;
+		if (lane->ready) {
+			TAILQ_REMOVE(&ready, lane, entry);
+			lane->ready = false;
+		}
+		return lane;
+	}
+	TAILQ_INSERT_TAIL(&lane->visitors, &visitor, entry);
+	coro_park_for(ENTER_MS_MAX);
+	if (visitor.granted)
+		return lane;
+	TAILQ_REMOVE(&lane->visitors, &visitor, entry);
+	return NULL;
+}
+
+void
+lane_leave(struct lane *lane)
+{
+	struct visitor *visitor = TAILQ_FIRST(&lane->visitors);
+
+	if (visitor) {
+		TAILQ_REMOVE(&lane->visitors, visitor, entry);
+		visitor->granted = true;   /* the lane stays busy, with the visitor */
+		coro_wake(visitor->coro);
+		return;
+	}
+	lane->busy = false;
+	make_ready(lane);
+	if (!lane->ready) {
+		HASH_DEL(lanes, lane);
+		free(lane);
+	}
+}
+
+int
+lane_held(int64_t *ids, int max)
+{
+	struct message *each, *next;
+	int count = 0;
+
+	HASH_ITER(hh, held, each, next)
+		if (count < max)
+			ids[count++] = each->id;
+	return count;
+}
+
+void
+lane_stats(struct lane_stats *stats)
+{
+	*stats = (struct lane_stats){
+		.held = held_live,
+		.running = running,
+		.leading = sweep_leading(),
+		.open = sweep_open(),
+	};
+}

@@ -1,0 +1,36 @@
+/* sync-bridge/lane.h -- which messages are worked on now: per record in order, records in parallel.
+ *
+ * What is here is a window of what table message holds; the table is the truth, so everything
+ * here may be dropped at any moment. A message gets in when the inbox has committed it, or when
+ * the sweep finds it due. One process per database works the lanes; others only take in.
+ */
+#ifndef BRIDGE_LANE_H
+#define BRIDGE_LANE_H
+
+#include "base/request.h"
+#include "bridge.h"
+
+struct lane;
+
+/* A message that is committed. Takes it over: works it in its lane, or drops it for the sweep. */
+void lane_offer(struct message *message);
+
+/* Looks into the table after so many milliseconds at the latest. Safe anywhere on the loop. */
+void lane_sweep_soon(uint64_t ms);
+
+/* Takes the lane of a record that another record's message needs first, waiting for what runs
+ * in it; NULL after 5 s. Yields. */
+struct lane *lane_enter(const char *ref);
+void lane_leave(struct lane *lane);
+
+/* malloced in one piece, with copies of the texts; the lanes free it. */
+struct message *message_new(const struct message *from);
+
+struct lane_stats {
+	int held, running;       /* messages here, and worked on */
+	bool leading;            /* this process works the lanes */
+	long open;               /* unfinished in the table, as of the last sweep */
+};
+void lane_stats(struct lane_stats *stats);
+
+#endif

@@ -1,0 +1,180 @@
+/* sync-bridge/links.c -- keeps, finds and shows the links between records. */
+#include "links.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "db/db.h"
+#include "http/http.h"
+
+#define KEPT_MAX 50000
+
+static const char sql_find[] =
+	"SELECT r.ref, l.right_ref AS other FROM unnest($1::text[]) r (ref)"
+	" JOIN link l ON l.left_ref = r.ref"
+	" WHERE NOT l.mirror AND starts_with(l.right_ref, $2)"
+	" UNION ALL "
+	"SELECT r.ref, l.left_ref FROM unnest($1::text[]) r (ref)"
+	" JOIN link l ON l.right_ref = r.ref"
+	" WHERE NOT l.mirror AND starts_with(l.left_ref, $2)";
+
+static const char sql_learn[] =
+	"WITH linked AS ("
+	"INSERT INTO link (left_ref, right_ref, route, mirror, source_version)"
+	" VALUES ($1, $2, $3, false, 0) ON CONFLICT DO NOTHING)"
+	" UPDATE message SET state = 'received', next_at = NULL"
+	" WHERE state = 'waiting' AND waiting_for IN ($1, $2)";
+
+static const char sql_list[] =
+	"SELECT json_build_object('id', l.id, 'left', l.left_ref, 'right', l.right_ref,"
+	" 'route', l.route, 'mirror', l.mirror, 'source_version', l.source_version,"
+	" 'target_version', l.target_version,"
+	" 'linked_at', to_char(l.linked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
+	" 'updated_at', to_char(l.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'))"
+	" FROM link l WHERE l.left_ref = $1 OR l.right_ref = $1 ORDER BY l.mirror, l.id LIMIT 200";
+
+struct kept {
+	char *key;        /* "crm:account:42>erp" */
+	int64_t id;
+	UT_hash_handle hh;
+};
+
+static struct kept *kept;
+
+static void
+make_key(char out[REF_MAX + 44], const char *ref, const char *system)
+{
+	snprintf(out, REF_MAX + 44, "%s>%s", ref, system);
+}
+
+static void
+forget_all(void)
+{
+	struct kept *each, *next;
+
+	HASH_ITER(hh, kept, each, next) {
+		HASH_DEL(kept, each);
+		free(each->key);
+		free(each);
+	}
+}
+
+static void
+keep(const char *ref, const char *system, int64_t id)
+{
+	char key[REF_MAX + 44];
+	struct kept *entry;
+
+	make_key(key, ref, system);
+	HASH_FIND_STR(kept, key, entry);
+	if (entry) {
+		entry->id = id;
+		return;
+	}
+	if (HASH_COUNT(kept) >= KEPT_MAX)
+		forget_all();
+	entry = calloc(1, sizeof(*entry));
+	if (!entry || !(entry->key = strdup(key)))
+		die("out of memory");
+	entry->id = id;
+	HASH_ADD_KEYPTR(hh, kept, entry->key, strlen(entry->key), entry);
+}
+
+int64_t
+links_known(const char *ref, const struct bridge_system *system)
+{
+	char key[REF_MAX + 44];
+	struct kept *entry;
+
+	make_key(key, ref, system->name);
+	HASH_FIND_STR(kept, key, entry);
+	return entry ? entry->id : 0;
+}
+
+void
+links_remember(const char *left, const char *right)
+{
+	struct ref a, b;
+
+	if (!ref_parse(left, &a) || !ref_parse(right, &b))
+		return;
+	keep(left, b.system, b.id);
+	keep(right, a.system, a.id);
+}
+
+/* '{"crm:account:42","crm:product:7"}'; references hold no quotes (ref_parse). */
+static const char *
+refs_array(struct request *rq, const char *const *refs, int count)
+{
+	struct text out = text_in(&rq->arena);
+
+	text_add(&out, "{");
+	for (int i = 0; i < count; i++)
+		text_addf(&out, "%s\"%s\"", i ? "," : "", refs[i]);
+	text_add(&out, "}");
+	return text_str(&out);
+}
+
+void
+links_warm(struct request *rq, const char *const *refs, int count,
+	   const struct bridge_system *system)
+{
+	const char **missing = arena_array(&rq->arena, const char *, (size_t)count + 1);
+	struct rows *found;
+	struct ref other;
+	int missing_count = 0;
+
+	for (int i = 0; i < count; i++)
+		if (!links_known(refs[i], system))
+			missing[missing_count++] = refs[i];
+	if (!missing_count)
+		return;
+	found = db_all(rq, sql_find, P_TEXT(refs_array(rq, missing, missing_count)),
+		       P_TEXT(arena_printf(&rq->arena, "%s:", system->name)));
+	for (int i = 0; i < rows_count(found); i++) {
+		struct row *row = rows_at(found, i);
+
+		if (ref_parse(row_at(row, 1), &other))
+			keep(row_at(row, 0), system->name, other.id);
+	}
+}
+
+int64_t
+links_find(struct request *rq, const char *ref, const struct bridge_system *system)
+{
+	links_warm(rq, &ref, 1, system);
+	return links_known(ref, system);
+}
+
+void
+links_learn(struct request *rq, const char *left, const char *right, const char *route)
+{
+	db_all(rq, sql_learn, P_TEXT(left), P_TEXT(right), P_TEXT(route));
+	links_remember(left, right);
+}
+
+void
+links_list(struct request *rq)
+{
+	static const char *const known[] = { "ref", NULL };
+	const char *ref = http_query(rq, "ref");
+	struct text out = text_in(&rq->arena);
+	struct ref parsed;
+	struct rows *rows;
+
+	http_only_query(rq, known);
+	if (!ref || !ref_parse(ref, &parsed))
+		fail(rq, ERR_VALIDATION, .field = "ref",
+		     .detail = "ref must name a record, as in crm:account:42.");
+	rows = db_all(rq, sql_list, P_TEXT(ref));
+	text_add(&out, "{\"data\":[");
+	for (int i = 0; i < rows_count(rows); i++)
+		text_addf(&out, "%s%s", i ? "," : "", row_at(rows_at(rows, i), 0));
+	text_add(&out, "]}");
+	reply_json(rq, 200, text_str(&out));
+}

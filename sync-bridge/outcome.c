@@ -1,0 +1,126 @@
+/* sync-bridge/outcome.c -- writes the outcome of a message, and counts how long it took. */
+#include "outcome.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "db/db.h"
+#include "finish.sql.h"
+#include "lane.h"
+#include "links.h"
+
+#define DEPENDS_MAX 200
+
+static const char *const state_names[] = {
+	[STATE_RECEIVED] = "received", [STATE_WAITING] = "waiting", [STATE_RETRYING] = "retrying",
+	[STATE_APPLIED] = "applied", [STATE_UNCHANGED] = "unchanged",
+	[STATE_SUPERSEDED] = "superseded", [STATE_SKIPPED] = "skipped",
+	[STATE_REJECTED] = "rejected", [STATE_DEAD] = "dead",
+};
+
+const double latency_bounds[LATENCY_BUCKETS] = {
+	0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30,
+};
+static struct latency latency;
+
+const char *
+state_name(enum message_state state)
+{
+	return state_names[state];
+}
+
+const struct latency *
+outcome_latency(void)
+{
+	return &latency;
+}
+
+static void
+count_latency(const char *seconds)
+{
+	double value = seconds ? strtod(seconds, NULL) : 0;
+	int i = 0;
+
+	if (!seconds)
+		return;
+	while (i < LATENCY_BUCKETS && value > latency_bounds[i])
+		i++;
+	latency.counts[i]++;
+	latency.count++;
+	latency.sum += value;
+}
+
+/* References hold no quotes (see ref_parse); NULL unless rejected. */
+static const char *
+depends(struct request *rq, const struct delivery *d)
+{
+	struct text out = text_in(&rq->arena);
+
+	if (d->state != STATE_REJECTED || !d->ref_count)
+		return NULL;
+	text_add(&out, "{");
+	for (int i = 0; i < d->ref_count && i < DEPENDS_MAX; i++)
+		text_addf(&out, "%s\"%s\"", i ? "," : "", d->refs[i]);
+	text_add(&out, "}");
+	return text_str(&out);
+}
+
+/* At most max bytes, cut between characters. */
+static const char *
+shortened(struct request *rq, const char *text, size_t max)
+{
+	size_t length = max;
+
+	if (!text || strlen(text) <= max)
+		return text;
+	while (length && ((unsigned char)text[length] & 0xC0) == 0x80)
+		length--;
+	return arena_strndup(&rq->arena, text, length);
+}
+
+static void
+write_row(struct request *rq, void *arg)
+{
+	struct delivery *d = arg;
+	const struct message *m = d->message;
+	char ref[REF_MAX];
+	struct row *row;
+
+	message_ref(m, ref);
+	row = db_one(rq, sql_finish, P_ID(m->id), P_TEXT(state_names[d->state]),
+		     P_ID(d->counted ? 1 : 0), d->delay_ms < 0 ? P_NULL : P_ID(d->delay_ms),
+		     P_TEXT(shortened(rq, d->code, 60)), P_TEXT(shortened(rq, d->reason, 1900)),
+		     P_TEXT(shortened(rq, d->remedy, 900)), P_TEXT(d->waiting_for),
+		     P_TEXT(d->target_ref), P_TEXT(depends(rq, d)), P_TEXT(ref),
+		     P_BOOL(m->route->mirror), P_ID(d->target_version));
+	if (d->target_ref && !m->route->mirror)
+		links_remember(ref, d->target_ref);
+	if (!row)
+		return;
+	if (d->state == STATE_APPLIED && !strstr(m->type, ".pulled"))
+		count_latency(row_text(row, "seconds"));
+	if (row_id(row, "woken"))
+		lane_sweep_soon(0);
+	if (row_id(row, "freed"))
+		lane_sweep_soon(2000);
+	if (d->delay_ms >= 0)
+		lane_sweep_soon((uint64_t)d->delay_ms);
+}
+
+void
+outcome_write(struct request *rq, struct delivery *d)
+{
+	char ref[REF_MAX];
+
+	if (!request_run(rq, write_row, d)) {
+		d->deferred = true;
+		log_fault(rq, "outcome");
+		return;
+	}
+	message_ref(d->message, ref);
+	if (d->state == STATE_REJECTED || d->state == STATE_DEAD)
+		log_warn("message refused", "route", d->message->route->name, "record", ref, "state",
+			 state_names[d->state], "code", d->code, NULL);
+}

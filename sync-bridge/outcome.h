@@ -1,0 +1,24 @@
+/* sync-bridge/outcome.h -- writes where a message ended, its link and what that sets free. */
+#ifndef BRIDGE_OUTCOME_H
+#define BRIDGE_OUTCOME_H
+
+#include "deliver.h"
+
+/* One statement. When the database is away the row stays as it was and the sweep finds it again.
+ * Yields; never fails by unwinding. */
+void outcome_write(struct request *rq, struct delivery *delivery);
+
+/* "applied" */
+const char *state_name(enum message_state state);
+
+/* Seconds from the source's commit to the effect, as a histogram, for /metrics. */
+#define LATENCY_BUCKETS 14
+extern const double latency_bounds[LATENCY_BUCKETS];
+struct latency {
+	unsigned long counts[LATENCY_BUCKETS + 1];
+	unsigned long count;
+	double sum;
+};
+const struct latency *outcome_latency(void);
+
+#endif

@@ -1,0 +1,11 @@
+/* sync-bridge/pull.h -- brings a record across because another one needs it first. */
+#ifndef BRIDGE_PULL_H
+#define BRIDGE_PULL_H
+
+#include "deliver.h"
+
+/* The id at the target of d's route. 0 when there is none: then d is settled, unless the reference
+ * is optional and has no counterpart. Yields; may fail. */
+int64_t pull(struct request *rq, struct delivery *d, const char *ref, bool optional);
+
+#endif

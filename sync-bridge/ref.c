@@ -1,0 +1,45 @@
+/* sync-bridge/ref.c -- names of records across systems: crm:account:42. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bridge.h"
+
+static const char name_bytes[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+
+/* Copies the name before the colon and steps over it. */
+static bool
+take_name(const char **text, char *out, size_t size)
+{
+	size_t length = strspn(*text, name_bytes);
+
+	if (!length || length >= size || (*text)[length] != ':')
+		return false;
+	memcpy(out, *text, length);
+	out[length] = '\0';
+	*text += length + 1;
+	return true;
+}
+
+bool
+ref_parse(const char *text, struct ref *ref)
+{
+	size_t digits;
+
+	if (!take_name(&text, ref->system, sizeof(ref->system)) ||
+	    !take_name(&text, ref->entity, sizeof(ref->entity)))
+		return false;
+	digits = strspn(text, "0123456789");
+	if (!digits || digits > 18 || text[digits] || *text == '0')
+		return false;
+	ref->id = strtoll(text, NULL, 10);
+	return true;
+}
+
+void
+message_ref(const struct message *message, char out[REF_MAX])
+{
+	snprintf(out, REF_MAX, "%s:%s:%" PRId64, message->route->from->name, message->route->entity,
+		 message->source_id);
+}

@@ -1,0 +1,186 @@
+/* sync-bridge/status.c -- GET /api/v1/status and /api/v1/routes. */
+#include "status.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "bridge.h"
+#include "db/db.h"
+#include "http/http.h"
+#include "lane.h"
+#include "subscribe.h"
+#include "system.h"
+
+static const char sql_pending[] =
+	"SELECT route, count(*) AS pending, count(*) FILTER (WHERE state = 'waiting') AS waiting,"
+	" count(*) FILTER (WHERE state = 'retrying') AS retrying,"
+	" round(extract(epoch FROM now() - min(received_at)), 3) AS age FROM message"
+	" WHERE state IN ('received', 'waiting', 'retrying') GROUP BY route";
+
+static const char sql_ended[] =
+	"SELECT r.route,"
+	" (SELECT to_char(max(m.finished_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+	"  FROM message m WHERE m.route = r.route AND m.state IN ('applied', 'unchanged')) AS effect,"
+	" (SELECT count(*) FROM message m WHERE m.state = 'rejected' AND m.route = r.route) AS rejected,"
+	" (SELECT count(*) FROM message m WHERE m.state = 'dead' AND m.route = r.route) AS dead"
+	" FROM unnest($1::text[]) r (route)";
+
+static const char sql_open[] =
+	"SELECT EXISTS (SELECT FROM message WHERE state IN ('received', 'waiting', 'retrying')) AS open";
+
+static const char *
+route_names(struct request *rq)
+{
+	struct text out = text_in(&rq->arena);
+
+	text_add(&out, "{");
+	for (int i = 0; i < bridge.route_count; i++)
+		text_addf(&out, "%s\"%s\"", i ? "," : "", bridge.routes[i].name);
+	text_add(&out, "}");
+	return text_str(&out);
+}
+
+static struct row *
+row_of_route(struct rows *rows, const char *name)
+{
+	for (int i = 0; i < rows_count(rows); i++) {
+		struct row *row = rows_at(rows, i);
+
+		if (strcmp(row_text(row, "route"), name) == 0)
+			return row;
+	}
+	return NULL;
+}
+
+/* Counts and ages are numbers in SQL's own text. */
+static void
+add_raw(cJSON *object, const char *key, const char *text)
+{
+	cJSON_AddItemToObject(object, key, text ? cJSON_CreateRaw(text) : cJSON_CreateNull());
+}
+
+static cJSON *
+routes_state(struct request *rq)
+{
+	struct rows *pending = db_all(rq, sql_pending);
+	struct rows *ended = db_all(rq, sql_ended, P_TEXT(route_names(rq)));
+	cJSON *list = cJSON_CreateArray();
+
+	for (int i = 0; i < bridge.route_count; i++) {
+		const struct bridge_route *route = &bridge.routes[i];
+		struct row *open = row_of_route(pending, route->name);
+		struct row *end = row_of_route(ended, route->name);
+		cJSON *item = cJSON_CreateObject();
+
+		json_add_string(item, "name", route->name);
+		json_add_string(item, "from", route->from->name);
+		json_add_string(item, "to", route->to->name);
+		add_raw(item, "pending", open ? row_text(open, "pending") : "0");
+		add_raw(item, "waiting", open ? row_text(open, "waiting") : "0");
+		add_raw(item, "retrying", open ? row_text(open, "retrying") : "0");
+		add_raw(item, "oldest_age_seconds", open ? row_text(open, "age") : NULL);
+		add_raw(item, "rejected", end ? row_text(end, "rejected") : "0");
+		add_raw(item, "dead", end ? row_text(end, "dead") : "0");
+		json_add_string(item, "last_effect_at", end ? row_text(end, "effect") : NULL);
+		cJSON_AddItemToArray(list, item);
+	}
+	return list;
+}
+
+/* 1: it has changes to send to someone; 0: none; -1: it does not say, *error is why. */
+static int
+undelivered(struct request *rq, struct bridge_system *system, const char **error)
+{
+	struct call call = {
+		.method = "GET",
+		.path = "/api/v1/webhook-deliveries?status=pending&limit=1&fields=id",
+	};
+	const cJSON *data;
+
+	*error = NULL;
+	system_call(rq, system, &call);
+	data = json_get(call.json, "data");
+	if (call.result == CALL_DONE && cJSON_IsArray(data))
+		return data->child != NULL;
+	*error = call.reason ? call.reason : "its answer is no list";
+	return -1;
+}
+
+static cJSON *
+system_state_json(struct request *rq, struct bridge_system *system, bool *empty)
+{
+	const char *error;
+	int more = undelivered(rq, system, &error);
+	cJSON *item = cJSON_CreateObject();
+
+	json_add_string(item, "url", system->url);
+	json_add_string(item, "breaker", system_state(system));
+	cJSON_AddBoolToObject(item, "reachable", more >= 0);
+	cJSON_AddItemToObject(item, "undelivered", more < 0 ? cJSON_CreateNull() : cJSON_CreateBool(more));
+	cJSON_AddBoolToObject(item, "subscribed", system->subscribed);
+	json_add_string(item, "error", error ? error : *system->subscribe_error ?
+			system->subscribe_error : NULL);
+	*empty = *empty && more == 0 && subscribe_settled(system);
+	return item;
+}
+
+void
+status_get(struct request *rq)
+{
+	static const char *const no_query[] = { NULL };
+	cJSON *reply = cJSON_CreateObject();
+	cJSON *systems = cJSON_CreateObject();
+	struct lane_stats stats;
+	bool empty = true;
+
+	http_only_query(rq, no_query);
+	/* A change moves from a system to us and on; looking at us after each system, none that is
+	 * under way can slip by. */
+	for (int i = 0; i < bridge.system_count; i++) {
+		struct bridge_system *system = &bridge.systems[i];
+
+		cJSON_AddItemToObject(systems, system->name, system_state_json(rq, system, &empty));
+		if (row_bool(db_one(rq, sql_open), "open"))
+			empty = false;
+	}
+	lane_stats(&stats);
+	cJSON_AddBoolToObject(reply, "idle", empty);
+	cJSON_AddItemToObject(reply, "systems", systems);
+	cJSON_AddItemToObject(reply, "routes", routes_state(rq));
+	cJSON_AddBoolToObject(reply, "leading", stats.leading);
+	json_add_integer(reply, "in_flight", stats.running);
+	reply_tree(rq, 200, reply);
+}
+
+void
+status_routes(struct request *rq)
+{
+	static const char *const no_query[] = { NULL };
+	cJSON *reply = cJSON_CreateObject();
+	cJSON *list = cJSON_AddArrayToObject(reply, "data");
+
+	http_only_query(rq, no_query);
+	for (int i = 0; i < bridge.route_count; i++) {
+		const struct bridge_route *route = &bridge.routes[i];
+		cJSON *item = cJSON_CreateObject();
+		cJSON *events = cJSON_CreateArray();
+
+		for (const char **event = route->events; *event; event++)
+			cJSON_AddItemToArray(events, cJSON_CreateString(*event));
+		json_add_string(item, "name", route->name);
+		json_add_string(item, "from", route->from->name);
+		json_add_string(item, "entity", route->entity);
+		cJSON_AddItemToObject(item, "events", events);
+		json_add_string(item, "when", route->when_text);
+		json_add_string(item, "to", route->to->name);
+		json_add_string(item, "target", route->target);
+		json_add_string(item, "path", route->path);
+		json_add_string(item, "map", route->map_file);
+		json_add_string(item, "answer", route->answer);
+		cJSON_AddBoolToObject(item, "mirror", route->mirror);
+		cJSON_AddItemToArray(list, item);
+	}
+	reply_tree(rq, 200, reply);
+}

@@ -1,0 +1,15 @@
+/* sync-bridge/status.h -- how the bridge does: per route, per system, and whether all is done. */
+#ifndef BRIDGE_STATUS_H
+#define BRIDGE_STATUS_H
+
+#include "base/request.h"
+
+struct text;
+
+void status_get(struct request *rq);      /* GET /api/v1/status */
+void status_routes(struct request *rq);   /* GET /api/v1/routes */
+
+/* Adds the bridge's lines to the Prometheus page. Yields. */
+void status_metrics(struct request *rq, struct text *out);
+
+#endif

@@ -1,0 +1,218 @@
+/* sync-bridge/sweep.c -- loads due messages into the lanes, each second or as soon as asked. */
+#include "sweep.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/app.h"
+#include "base/clock.h"
+#include "base/coro.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "bridge.h"
+#include "db/db.h"
+#include "lane.h"
+#include "system.h"
+
+#define IDLE_MS 1000
+#define BACKLOG_MS 250
+#define LOAD_MAX 500
+#define HELD_IDS_MAX 8000
+#define ELECTION_KEY 0x62726964676531   /* "bridge1" */
+
+/* $1 routes whose target answers, $2 ids held here. Those of one record come in order. */
+static const char sql_due[] =
+	"SELECT id, route, source_id, version, event_id, type, body, traceparent, code, reason,"
+	" attempts, round FROM message"
+	" WHERE state IN ('received', 'waiting', 'retrying')"
+	" AND (next_at IS NULL OR next_at <= now())"
+	" AND route = ANY ($1::text[]) AND id <> ALL ($2::bigint[])"
+	" ORDER BY id LIMIT 500";
+
+/* How many are unfinished, and when the next retry is due. $1: count no further. */
+static const char sql_open[] =
+	"SELECT (SELECT count(*) FROM (SELECT FROM message"
+	" WHERE state IN ('received', 'waiting', 'retrying') LIMIT $1) s) AS open";
+
+static struct event *timer;
+static uint64_t due_at;       /* clock_ms of the timer, 0 when it is not set */
+static bool leading, running, again, stopped;
+static long open_count;
+
+static void
+schedule(uint64_t ms)
+{
+	struct timeval after = { .tv_sec = (time_t)(ms / 1000),
+				 .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
+	uint64_t at = clock_ms() + ms;
+
+	if (stopped || !timer || (due_at && due_at <= at))
+		return;
+	due_at = at;
+	evtimer_add(timer, &after);
+}
+
+void
+lane_sweep_soon(uint64_t ms)
+{
+	if (running && ms == 0)
+		again = true;
+	schedule(ms);
+}
+
+/* '{"account-customer","product-item"}' */
+static const char *
+ready_routes(struct request *rq)
+{
+	struct text out = text_in(&rq->arena);
+	int count = 0;
+
+	text_add(&out, "{");
+	for (int i = 0; i < bridge.route_count; i++)
+		if (system_ready(bridge.routes[i].to))
+			text_addf(&out, "%s\"%s\"", count++ ? "," : "", bridge.routes[i].name);
+	text_add(&out, "}");
+	return text_str(&out);
+}
+
+static const char *
+held_ids(struct request *rq)
+{
+	int64_t *ids = arena_array(&rq->arena, int64_t, HELD_IDS_MAX);
+	int count = lane_held(ids, HELD_IDS_MAX);
+	struct text out = text_in(&rq->arena);
+
+	text_add(&out, "{");
+	for (int i = 0; i < count; i++)
+		text_addf(&out, "%s%" PRId64, i ? "," : "", ids[i]);
+	text_add(&out, "}");
+	return text_str(&out);
+}
+
+static void
+offer_row(const struct row *row)
+{
+	struct message message = {
+		.id = row_id(row, "id"),
+		.route = bridge_route(row_text(row, "route")),
+		.source_id = row_id(row, "source_id"),
+		.version = row_id(row, "version"),
+		.event_id = row_text(row, "event_id"),
+		.type = row_text(row, "type"),
+		.body = row_text(row, "body"),
+		.traceparent = row_text(row, "traceparent"),
+		.code = row_text(row, "code"),
+		.reason = row_text(row, "reason"),
+		.attempts = (int)row_id(row, "attempts"),
+		.round = (int)row_id(row, "round"),
+	};
+
+	if (message.route)
+		lane_offer(message_new(&message));
+}
+
+static void
+look(struct request *rq, void *arg)
+{
+	int *loaded = arg;
+	struct row *open = db_one(rq, sql_open, P_ID(bridge_options.inbox_limit + 1));
+	struct rows *due;
+
+	open_count = (long)row_id(open, "open");
+	if (!leading || open_count == 0 || app_current()->draining)
+		return;
+	due = db_all(rq, sql_due, P_TEXT(ready_routes(rq)), P_TEXT(held_ids(rq)));
+	*loaded = rows_count(due);
+	for (int i = 0; i < *loaded; i++)
+		offer_row(rows_at(due, i));
+}
+
+static void
+sweep(struct request *rq, void *arg)
+{
+	int loaded = 0;
+	bool found = request_run(rq, look, &loaded);
+
+	running = false;
+	lane_forget_done();
+	if (!found)
+		log_fault(rq, "sweep");
+	if (again || loaded == LOAD_MAX)
+		schedule(again ? 0 : 20);
+	else
+		schedule(open_count && leading ? BACKLOG_MS : IDLE_MS);
+	again = false;
+}
+
+static void
+timer_rang(evutil_socket_t fd, short what, void *arg)
+{
+	due_at = 0;
+	if (running)
+		again = true;
+	if (running || stopped)
+		return;
+	running = true;
+	app_background("sweep", sweep, NULL);
+}
+
+static void
+elected(void *arg, bool held)
+{
+	if (held != leading)
+		log_info(held ? "works the lanes" : "no longer works the lanes", NULL);
+	leading = held;
+	if (held)
+		lane_sweep_soon(0);
+}
+
+static void
+heard(void *arg)
+{
+	if (leading)
+		lane_sweep_soon(0);
+}
+
+void
+sweep_tell_leader(void)
+{
+	db_notify(app_current()->db, "bridge_inbox");
+}
+
+void
+sweep_start(void)
+{
+	timer = evtimer_new(coro_loop(), timer_rang, NULL);
+	if (!timer)
+		die("out of memory");
+	db_elect(app_current()->db, ELECTION_KEY, elected, NULL);
+	db_listen(app_current()->db, "bridge_inbox", heard, NULL);
+	schedule(0);
+}
+
+void
+sweep_stop(void)
+{
+	stopped = true;
+	evtimer_del(timer);
+}
+
+bool
+sweep_leading(void)
+{
+	return leading;
+}
+
+bool
+sweep_running(void)
+{
+	return running;
+}
+
+long
+sweep_open(void)
+{
+	return open_count;
+}

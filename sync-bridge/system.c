@@ -1,0 +1,206 @@
+/* sync-bridge/system.c -- calls a system, judges its answer and keeps its breaker. */
+#include "system.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "http/client.h"
+#include "lane.h"
+
+#define PAUSE_MS 10000
+#define REPLY_MAX (1024 * 1024)
+#define REASON_MAX 1800
+
+bool
+system_ready(const struct bridge_system *system)
+{
+	return system_wait_ms(system) == 0;
+}
+
+uint64_t
+system_wait_ms(const struct bridge_system *system)
+{
+	uint64_t now = clock_ms();
+
+	if (system->paused_until > now)
+		return system->paused_until - now;
+	if (system->breaker.state == BREAKER_PROBING)
+		return 100;
+	if (breaker_ready(&system->breaker, now))
+		return 0;
+	return system->breaker.until_ms - now;
+}
+
+const char *
+system_state(const struct bridge_system *system)
+{
+	if (system->paused_until)
+		return "paused";
+	if (system->breaker.state == BREAKER_CLOSED)
+		return "closed";
+	return system->breaker.state == BREAKER_OPEN ? "open" : "probing";
+}
+
+static void
+failed(struct bridge_system *system, bool probe, const char *reason)
+{
+	bool closed = system->breaker.state == BREAKER_CLOSED;
+
+	breaker_failed(&system->breaker, clock_ms(), probe);
+	snprintf(system->error, sizeof(system->error), "%s", reason);
+	if (closed && system->breaker.state == BREAKER_OPEN)
+		log_warn("system does not answer", "system", system->name, "error", reason, NULL);
+}
+
+static void
+answered(struct bridge_system *system)
+{
+	bool was_away = system->breaker.state != BREAKER_CLOSED || system->paused_until;
+
+	breaker_succeeded(&system->breaker);
+	system->paused_until = 0;
+	system->error[0] = '\0';
+	if (was_away) {
+		log_info("system answers again", "system", system->name, NULL);
+		lane_sweep_soon(0);
+	}
+}
+
+static void
+paused(struct bridge_system *system, const struct call *call)
+{
+	if (!system->paused_until)
+		log_error("system refuses our token", "system", system->name, "reason", call->reason, NULL);
+	breaker_succeeded(&system->breaker);
+	system->paused_until = clock_ms() + PAUSE_MS;
+	snprintf(system->error, sizeof(system->error), "%d %s", call->status, call->reason);
+}
+
+/* "lines[0].quantity must be more than 0; ..." after the detail. */
+static const char *
+refusal_reason(struct request *rq, const struct call *call)
+{
+	const char *detail = json_string(call->json, "detail");
+	struct text out = text_in(&rq->arena);
+	const cJSON *each;
+
+	text_add(&out, detail ? detail : json_string(call->json, "title"));
+	cJSON_ArrayForEach(each, json_get(call->json, "errors")) {
+		const char *field = json_string(each, "field");
+		const char *message = json_string(each, "message");
+
+		if (field && message && out.length < REASON_MAX)
+			text_addf(&out, "%s%s: %s", out.length ? "; " : "", field, message);
+	}
+	if (out.length > REASON_MAX)
+		out.data[REASON_MAX] = '\0';
+	return text_str(&out);
+}
+
+static void
+read_problem(struct request *rq, struct call *call)
+{
+	call->code = json_string(call->json, "code");
+	if (!call->code)
+		call->code = arena_printf(&rq->arena, "http_%d", call->status);
+	if (json_string(call->json, "detail") || json_string(call->json, "title"))
+		call->reason = refusal_reason(rq, call);
+	else
+		call->reason = arena_printf(&rq->arena, "answered %d", call->status);
+	call->remedy = json_string(call->json, "hint");
+}
+
+static bool
+is_transient(const struct call *call)
+{
+	if (call->status == 409)
+		return strcmp(call->code, "in_progress") == 0 || strcmp(call->code, "locked") == 0;
+	return call->status == 408 || call->status == 425 || call->status == 429 || call->status >= 500;
+}
+
+static void
+judge(struct request *rq, struct bridge_system *system, struct call *call, bool probe)
+{
+	if (call->status >= 200 && call->status < 300) {
+		call->result = CALL_DONE;
+		answered(system);
+		return;
+	}
+	read_problem(rq, call);
+	if (call->status == 401 || call->status == 403) {
+		call->result = CALL_BLOCKED;
+		paused(system, call);
+	} else if (is_transient(call)) {
+		call->result = CALL_LATER;
+		if (call->status >= 500 || call->status == 429)
+			failed(system, probe, call->reason);
+		else
+			answered(system);
+	} else {
+		call->result = CALL_REFUSED;
+		answered(system);
+	}
+}
+
+static void
+send_call(struct request *rq, struct bridge_system *system, struct call *call,
+	  struct http_call *http)
+{
+	int n = 0;
+
+	http->method = call->method;
+	http->url = arena_printf(&rq->arena, "%s%s", system->url, call->path);
+	http->reply_max = REPLY_MAX;
+	http->headers[n++] = (struct http_pair){ "Authorization",
+		arena_printf(&rq->arena, "Bearer %s", system->token) };
+	http->headers[n++] = (struct http_pair){ "traceparent", rq->traceparent };
+	if (call->body) {
+		http->headers[n++] = (struct http_pair){ "Content-Type", "application/json" };
+		http->body = call->body;
+		http->body_length = strlen(call->body);
+	}
+	if (call->key)
+		http->headers[n++] = (struct http_pair){ "Idempotency-Key", call->key };
+	if (call->source_version)
+		http->headers[n++] = (struct http_pair){ "Source-Version",
+			arena_printf(&rq->arena, "%" PRId64, call->source_version) };
+	http_call(rq, http);
+}
+
+void
+system_call(struct request *rq, struct bridge_system *system, struct call *call)
+{
+	struct http_call http = { 0 };
+	struct json_error error;
+	bool probe = false;
+
+	if (system->paused_until > clock_ms() ||
+	    !breaker_allows(&system->breaker, clock_ms(), &probe)) {
+		call->result = CALL_BLOCKED;
+		call->code = "unavailable";
+		call->reason = arena_printf(&rq->arena, "%s is away: %s", system->name, system->error);
+		return;
+	}
+	if (system->paused_until)
+		system->paused_until = clock_ms() + PAUSE_MS;   /* this call is the one probe */
+	send_call(rq, system, call, &http);
+	call->status = http.status;
+	call->retry_after = http.retry_after;
+	if (http.status == 0) {
+		call->result = CALL_LATER;
+		call->code = "unavailable";
+		call->reason = arena_printf(&rq->arena, "%s does not answer: %s", system->name,
+					    http.error ? http.error : "no answer");
+		failed(system, probe, call->reason);
+		return;
+	}
+	if (http.reply && http.reply_length)
+		call->json = json_parse(rq, http.reply, http.reply_length, &error);
+	if (!cJSON_IsObject(call->json))
+		call->json = NULL;
+	judge(rq, system, call, probe);
+}

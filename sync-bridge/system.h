@@ -1,0 +1,40 @@
+/* sync-bridge/system.h -- one HTTP call to one of the systems, and what its answer means. */
+#ifndef BRIDGE_SYSTEM_H
+#define BRIDGE_SYSTEM_H
+
+#include "base/json.h"
+#include "base/request.h"
+#include "bridge.h"
+
+enum call_result {
+	CALL_DONE,       /* 2xx; json is its body */
+	CALL_LATER,      /* no answer, or one that says: try again */
+	CALL_REFUSED,    /* it will not do this; code, reason and remedy say why */
+	CALL_BLOCKED,    /* the system is known to be away: not called, not to be counted */
+};
+
+struct call {
+	const char *method;
+	const char *path;            /* "/api/v1/customers/7" */
+	const char *body;            /* NULL: none */
+	const char *key;             /* Idempotency-Key, NULL: none */
+	int64_t source_version;      /* 0: none */
+
+	enum call_result result;
+	int status;
+	cJSON *json;                 /* NULL when the body is no JSON object */
+	const char *code, *reason, *remedy;
+	int retry_after;             /* seconds */
+};
+
+/* Yields. Never fails by unwinding. Strings live in the request's arena. */
+void system_call(struct request *rq, struct bridge_system *system, struct call *call);
+
+/* Whether a call would go out now. */
+bool system_ready(const struct bridge_system *system);
+/* Milliseconds until it may, 0 when it may now. */
+uint64_t system_wait_ms(const struct bridge_system *system);
+/* "closed", "open", "probing" or "paused". */
+const char *system_state(const struct bridge_system *system);
+
+#endif
