@@ -207,8 +207,10 @@ check_names_and_required(const struct check *check, const struct entity_plan *pl
 
 			inner.path = arena_printf(&check->problems->rq->arena, "%s[%d].",
 						  own->lines->name, n++);
+			if (!cJSON_IsObject(line))
+				continue;
 			check_names(&inner, &own->shape, line, NULL);
-			if (!json_get(line, "id"))
+			if (!check->w->record || !json_get(line, "id"))
 				check_required(&inner, &own->shape, line);
 		}
 	}
