@@ -65,6 +65,8 @@ struct verb {
 	 * May set the reply (reply_json); otherwise the record as it is now is answered. */
 	void (*run)(struct request *rq, struct record *record, cJSON *body);
 	const char *text;
+	const char *replies;      /* for OpenAPI: the entity whose record run answers; "": another
+	                           * object; NULL: this record */
 };
 
 /* GET /{path}/{id}/{name}: a statement with $1 = id that answers one row with one json column. */
@@ -111,7 +113,7 @@ struct entity {
 	const char *computed;     /* columns clients never write, space separated (number, totals); so are
 	                           * always id, version, created_at, updated_at, source_version, and
 	                           * status when verbs move it */
-	const char *secret;       /* columns never shown anywhere */
+	const char *secret;       /* columns never shown anywhere; written unless also computed */
 	const char *search;       /* columns that ?q= looks in */
 	struct restricted restricted[3];
 	struct derived derived[12];

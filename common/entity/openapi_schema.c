@@ -128,7 +128,7 @@ write_words(struct writer *w, const struct entity *entity, const struct member *
 static bool
 is_in_form(const struct member *member, enum form form)
 {
-	if (member->secret || member->hidden)
+	if (member->hidden || (member->secret && form == FORM_READ))
 		return false;
 	return form == FORM_READ || (member->settable && !member->computed);
 }

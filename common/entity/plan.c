@@ -137,7 +137,7 @@ restrict_members(const struct entity *entity, struct shape *shape, const char *p
 		const char *name = arena_printf(&start_arena, "%s%s", prefix, member->name);
 
 		if (words_have(entity->secret, name))
-			member->secret = member->computed = true;
+			member->secret = true;
 		for (int g = 0; g < GROUPS_MAX; g++)
 			if (words_have(entity->restricted[g].columns, name))
 				member->group |= 1u << g;

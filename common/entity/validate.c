@@ -46,7 +46,8 @@ check_value(const struct check *check, const struct member *member, const cJSON 
 	const char *field = field_path(check, member->name);
 	struct misfit misfit;
 
-	if (!check->w->internal && (member->secret || (member->group & ~check->mask))) {
+	if (!check->w->internal && ((member->secret && member->computed) ||
+				       (member->group & ~check->mask))) {
 		unknown_field(check->problems, field);
 		return;
 	}
