@@ -37,7 +37,7 @@ static const struct job jobs[] = {
 };
 
 static const struct option options[] = {
-	{ .name = "bridge-config", .type = OPTION_FILE, .initial = "bridge.json",
+	{ .name = "bridge-config", .type = OPTION_TEXT, .initial = "bridge.json",
 	  .value_text = &bridge_options.config,
 	  .text = "Systems and routes; the mappings are in the folder mappings beside it." },
 	{ .name = "parallel", .type = OPTION_COUNT, .initial = "64", .min = 1, .max = 1000,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/coro.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/request.h"
@@ -242,17 +243,6 @@ read_events(const char *place, const cJSON *node)
 	return events;
 }
 
-static struct mapping *
-compile(const char *place, const char *where, const char *program)
-{
-	char *error = NULL;
-	struct mapping *mapping = mapping_compile(where, program, &error);
-
-	if (!mapping)
-		refuse(place, "%s", error);
-	return mapping;
-}
-
 static void
 read_mapping(const char *place, const cJSON *node, struct bridge_route *route)
 {
@@ -262,7 +252,8 @@ read_mapping(const char *place, const cJSON *node, struct bridge_route *route)
 
 	route->when_text = when;
 	if (when)
-		route->when = compile(place, "\"when\"", when);
+		route->when = mapping_add(arena_printf(&config_request.arena, "%s: %s: \"when\"",
+						       config_file, place), when);
 	route->skip_reason = optional(place, node, "skip_reason");
 	if (!route->skip_reason && when)
 		route->skip_reason = arena_printf(&config_request.arena, "not so: %.300s", when);
@@ -271,7 +262,7 @@ read_mapping(const char *place, const cJSON *node, struct bridge_route *route)
 	program = file_read(path);
 	if (!program)
 		refuse(place, "\"map\": cannot read %s", path);
-	route->map = compile(place, path, program);
+	route->map = mapping_add(path, program);
 }
 
 static void
@@ -336,6 +327,7 @@ read_all(struct request *rq, void *arg)
 	struct json_error error;
 	const char *text = file_read(config_file);
 	const char *mappings;
+	char *error_text;
 	cJSON *root;
 
 	if (!text)
@@ -350,6 +342,8 @@ read_all(struct request *rq, void *arg)
 	mappings_folder = beside(config_folder, mappings ? mappings : "mappings");
 	read_systems(json_get(root, "systems"));
 	read_routes(json_get(root, "routes"));
+	if (!mapping_compile(&error_text))
+		die("%s", error_text);
 }
 
 void
@@ -360,4 +354,6 @@ bridge_config_load(const char *file)
 	config_folder = dirname(arena_strdup(&config_request.arena, file));
 	if (!request_run(&config_request, read_all, NULL))
 		die("%s: cannot be read", file);
+	/* It lives on, but is not what the process works for from here on. */
+	coro_set_local(config_request.outer);
 }

@@ -6,17 +6,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/time.h>
 
 #include "base/log.h"
+#include "base/text.h"
 
 #define RUN_MS_MAX 250
 
 struct mapping {
-	jq_state *jq;
 	const char *where;
-	char *errors;      /* what jq said while compiling, malloced */
+	const char *program;
+	int number;
+	SLIST_ENTRY(mapping) entry;
 };
+
+static SLIST_HEAD(, mapping) mappings = SLIST_HEAD_INITIALIZER(mappings);
+static int mapping_count;
+static jq_state *compiled;
 
 /* The program that the alarm stops. Only the loop's thread runs programs. */
 static jq_state *volatile running;
@@ -57,70 +64,111 @@ alarm_init(void)
 	ready = true;
 }
 
-/* jq reports compile errors one by one, the last being only their number. */
+struct mapping *
+mapping_add(const char *where, const char *program)
+{
+	struct mapping *mapping = calloc(1, sizeof(*mapping));
+
+	if (!mapping)
+		die("out of memory");
+	mapping->where = where;
+	mapping->program = program;
+	mapping->number = mapping_count++;
+	SLIST_INSERT_HEAD(&mappings, mapping, entry);
+	return mapping;
+}
+
+/* jq reports compile errors one by one, the last being only their number; the first is kept. */
 static void
 compile_said(void *arg, jv message)
 {
-	struct mapping *mapping = arg;
+	char **first = arg;
 	jv text = jq_format_error(message);
-	char *joined = NULL;
 
-	if (asprintf(&joined, "%s%s%s", mapping->errors ? mapping->errors : "",
-		     mapping->errors ? "; " : "", jv_string_value(text)) < 0)
-		die("out of memory");
-	free(mapping->errors);
-	mapping->errors = joined;
+	if (!*first)
+		*first = strdup(jv_string_value(text));
 	jv_free(text);
+}
+
+/* NULL with *said (malloced). */
+static jq_state *
+compile(const char *program, char **said)
+{
+	jq_state *jq = jq_init();
+
+	if (!jq)
+		die("out of memory");
+	*said = NULL;
+	jq_set_error_cb(jq, compile_said, said);
+	if (!jq_compile(jq, program))
+		jq_teardown(&jq);
+	else
+		jq_set_error_cb(jq, NULL, NULL);
+	return jq;
 }
 
 /* "jq: error: syntax error ... at <unknown>, line 3:\n<source>" -> "where, line 3: syntax error ..." */
 static char *
-compile_error(const struct mapping *mapping)
+compile_error(const struct mapping *mapping, const char *said)
 {
-	const char *said = mapping->errors ? mapping->errors : "jq cannot compile it";
-	const char *at = strstr(said, " at <unknown>, line ");
+	static const char place[] = " at <unknown>, line ";
+	const char *at = said ? strstr(said, place) : NULL;
 	char *out = NULL;
 	int length;
 
+	if (!said)
+		said = "jq cannot compile it";
 	if (strncmp(said, "jq: error: ", 11) == 0)
 		said += 11;
-	if (at && at > said) {
-		if (asprintf(&out, "%s, line %d: %.*s", mapping->where,
-			     atoi(at + strlen(" at <unknown>, line ")), (int)(at - said), said) < 0)
-			die("out of memory");
-		return out;
-	}
-	length = (int)strcspn(said, "\n");
-	if (asprintf(&out, "%s: %.*s", mapping->where, length, said) < 0)
+	length = (int)(at && at > said ? (size_t)(at - said) : strcspn(said, "\n"));
+	if (asprintf(&out, at ? "%s, line %d: %.*s" : "%s%.0d: %.*s", mapping->where,
+		     at ? atoi(at + strlen(place)) : 0, length, said) < 0)
 		die("out of memory");
 	return out;
 }
 
-struct mapping *
-mapping_compile(const char *where, const char *program, char **error)
+/* def m0: ...; def m1: ...; .v as $v | .n as $n | $v | if $n == 0 then m0 elif ... end */
+static const char *
+joined(struct arena *arena)
 {
-	struct mapping *mapping = calloc(1, sizeof(*mapping));
+	struct text out = text_in(arena);
+	const struct mapping *mapping;
 
-	alarm_init();
-	if (!mapping || !(mapping->jq = jq_init()))
-		die("out of memory");
-	mapping->where = where;
-	jq_set_error_cb(mapping->jq, compile_said, mapping);
-	if (!jq_compile(mapping->jq, program)) {
-		*error = compile_error(mapping);
-		mapping_free(mapping);
-		return NULL;
-	}
-	jq_set_error_cb(mapping->jq, NULL, NULL);
-	return mapping;
+	SLIST_FOREACH(mapping, &mappings, entry)
+		text_addf(&out, "def m%d: %s\n;\n", mapping->number, mapping->program);
+	text_add(&out, ".v as $v | .n as $n | $v | ");
+	SLIST_FOREACH(mapping, &mappings, entry)
+		text_addf(&out, "%sif $n == %d then m%d ", mapping == SLIST_FIRST(&mappings) ? "" : "el",
+			  mapping->number, mapping->number);
+	text_add(&out, "else empty end");
+	return text_str(&out);
 }
 
-void
-mapping_free(struct mapping *mapping)
+bool
+mapping_compile(char **error)
 {
-	jq_teardown(&mapping->jq);
-	free(mapping->errors);
-	free(mapping);
+	struct arena arena = { 0 };
+	const struct mapping *mapping;
+	jq_state *alone;
+	char *said;
+
+	alarm_init();
+	compiled = compile(joined(&arena), &said);
+	arena_release(&arena);
+	if (compiled)
+		return true;
+	free(said);
+	SLIST_FOREACH(mapping, &mappings, entry) {
+		alone = compile(mapping->program, &said);
+		if (alone) {
+			jq_teardown(&alone);
+			continue;
+		}
+		*error = compile_error(mapping, said);
+		free(said);
+		return false;
+	}
+	die("the mappings compile one by one, but not together");
 }
 
 /* jq's own error message, or that time ran out. */
@@ -144,14 +192,14 @@ run_error(const struct mapping *mapping, struct arena *arena, jv result)
 
 /* The next result under the alarm; invalid at the end and on errors. */
 static jv
-next_result(struct mapping *mapping)
+next_result(void)
 {
 	jv result;
 
 	timed_out = 0;
-	running = mapping->jq;
+	running = compiled;
 	alarm_set(RUN_MS_MAX);
-	result = jq_next(mapping->jq);
+	result = jq_next(compiled);
 	alarm_set(0);
 	running = NULL;
 	return result;
@@ -162,7 +210,7 @@ static jv
 run(struct mapping *mapping, struct arena *arena, const char *input, const char **error)
 {
 	jv parsed = jv_parse(input);
-	jv result;
+	jv asked, result;
 
 	*error = NULL;
 	if (!jv_is_valid(parsed)) {
@@ -170,8 +218,10 @@ run(struct mapping *mapping, struct arena *arena, const char *input, const char 
 		*error = run_error(mapping, arena, parsed);
 		return jv_invalid();
 	}
-	jq_start(mapping->jq, parsed, 0);
-	result = next_result(mapping);
+	asked = jv_object_set(jv_object(), jv_string("n"), jv_number(mapping->number));
+	asked = jv_object_set(asked, jv_string("v"), parsed);
+	jq_start(compiled, asked, 0);
+	result = next_result();
 	if (!jv_is_valid(result) && (timed_out || jv_invalid_has_msg(jv_copy(result)))) {
 		*error = run_error(mapping, arena, result);
 		return jv_invalid();
@@ -192,7 +242,7 @@ mapping_run(struct mapping *mapping, struct arena *arena, const char *input, con
 		*error = arena_printf(arena, "%s: gives no result", mapping->where);
 		return NULL;
 	}
-	more = next_result(mapping);
+	more = next_result();
 	if (jv_is_valid(more) || timed_out) {
 		jv_free(more);
 		jv_free(result);
