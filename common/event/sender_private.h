@@ -18,7 +18,7 @@
 #define WAITING_LOW 256           /* items of a webhook in memory: under it, more are loaded */
 #define WAITING_HIGH 2000         /* over it, offers are left to be loaded later */
 #define LOAD_LANES 512            /* lanes walked in one load */
-#define LOAD_DEPTH 4              /* items of one lane in one load */
+#define LOAD_ROWS 1024            /* deliveries in one load, if not too many lanes */
 #define URL_MAX 2001
 #define SECRET_MAX 128
 #define ERROR_MAX 200

@@ -12,7 +12,7 @@
 
 #define SWEEP_IDLE_MS 1000
 #define SWEEP_BACKLOG_MS 250
-#define LOAD_SHARE 4              /* pauses so many times as long as a load took */
+#define LOAD_SHARE 2              /* pauses so many times as long as a load took */
 #define LOAD_PAUSE_MAX_MS 250
 
 static const char sql_webhooks[] =
@@ -154,7 +154,7 @@ load_work(struct request *rq, void *arg)
 	unsigned elections = sender.elections;
 	struct rows *rows = db_all(rq, sql_sweep_load, P_ID(webhook->id),
 				   P_TEXT(webhook->cursor_entity), P_ID(webhook->cursor_record),
-				   P_ID(LOAD_LANES), P_ID(LOAD_DEPTH));
+				   P_ID(LOAD_LANES), P_ID(LOAD_ROWS));
 	int depth = 0;
 
 	if (elections != sender.elections || !sender_takes() || !webhook->active)
@@ -167,7 +167,7 @@ load_work(struct request *rq, void *arg)
 		/* An event that retention removed has nothing to send. */
 		if (!row_null(row, "event_id") && !lanes_known(&webhook->lanes, row_id(row, "id")))
 			load->taken += load_row(rq, webhook, row);
-		if (depth == LOAD_DEPTH)
+		if (depth == row_id(row, "depth"))
 			lanes_deeper(&webhook->lanes, row_text(row, "entity"), row_id(row, "record_id"));
 		snprintf(webhook->cursor_entity, sizeof(webhook->cursor_entity), "%s",
 			 row_text(row, "entity"));
@@ -179,7 +179,7 @@ static void
 webhook_load(struct webhook *webhook)
 {
 	struct load load = { .webhook = webhook };
-	uint64_t began = clock_ms();
+	uint64_t began = clock_us();
 	bool partial = webhook->cursor_record != 0;
 
 	webhook->more = false;
@@ -187,7 +187,7 @@ webhook_load(struct webhook *webhook)
 
 	bool loaded = sweeper_request(load_work, &load, "webhook deliveries could not be loaded");
 	uint64_t now = clock_ms();
-	uint64_t pause = (now - began) * LOAD_SHARE + 1;
+	uint64_t pause = (clock_us() - began) * LOAD_SHARE / 1000;
 
 	lanes_load_end(&webhook->lanes, now);
 	webhook->load_not_before_ms = now + (pause < LOAD_PAUSE_MAX_MS ? pause : LOAD_PAUSE_MAX_MS);
