@@ -9,7 +9,9 @@
 
 static const char sql_misfits[] =
 	"SELECT s.pipeline_id <> o.pipeline_id AS other_pipeline, s.kind <> 'open' AS closed_stage,"
-	"	c.account_id <> o.account_id AS other_account"
+	"	c.account_id <> o.account_id AS other_account,"
+	"	(SELECT sum(l.amount) > 999999999999999 FROM opportunity_line l"
+	"		WHERE l.opportunity_id = o.id) AS too_much"
 	" FROM opportunity o JOIN stage s ON s.id = o.stage_id"
 	" LEFT JOIN contact c ON c.id = o.contact_id WHERE o.id = $1";
 
@@ -76,8 +78,6 @@ opportunity_prepare(struct request *rq, struct record *record, cJSON *body)
 static void
 opportunity_saved(struct request *rq, struct record *record, bool created)
 {
-	db_do(rq, sql_opportunity_totals, P_ID(record->id));
-	opportunity_track(rq, record->id);
 	const struct row *misfits = db_one(rq, sql_misfits, P_ID(record->id));
 
 	if (row_bool(misfits, "other_pipeline"))
@@ -89,7 +89,11 @@ opportunity_saved(struct request *rq, struct record *record, bool created)
 	if (row_bool(misfits, "other_account"))
 		fault_field(rq, "contact_id", "wrong_reference",
 			    "must be a contact of the account");
+	if (row_bool(misfits, "too_much"))
+		fault_field(rq, "lines", "out_of_range", "must come to 999999999999999 at most");
 	fault_raise_collected(rq);
+	db_do(rq, sql_opportunity_totals, P_ID(record->id));
+	opportunity_track(rq, record->id);
 }
 
 static void

@@ -131,7 +131,6 @@ opportunity_move(struct request *rq, struct record *deal, cJSON *body)
 		return;
 	db_do(rq, sql_move, P_ID(deal->id), P_ID(stage_id));
 	opportunity_track(rq, deal->id);
-	record_reload(rq, deal);
 	record_changed(rq, deal, "opportunity.moved");
 }
 
@@ -176,7 +175,6 @@ account_buys(struct request *rq, int64_t account_id)
 	if (strcmp(record_text(account, "type"), type) != 0)
 		return;
 	db_do(rq, sql_account_buys, P_ID(account_id));
-	record_reload(rq, account);
 	record_changed(rq, account, "account.converted");
 }
 
@@ -187,7 +185,6 @@ opportunity_win(struct request *rq, struct record *deal, cJSON *body)
 	db_do(rq, sql_win, P_ID(deal->id), P_ID(end_stage(rq, deal, "won")));
 	opportunity_track(rq, deal->id);
 	account_buys(rq, record_id(deal, "account_id"));
-	record_reload(rq, deal);
 	record_changed(rq, deal, "opportunity.won");
 }
 
@@ -207,7 +204,6 @@ opportunity_lose(struct request *rq, struct record *deal, cJSON *body)
 	db_do(rq, sql_lose, P_ID(deal->id), P_ID(end_stage(rq, deal, "lost")),
 	      P_TEXT(row_text(reason, "code")), P_TEXT(notes));
 	opportunity_track(rq, deal->id);
-	record_reload(rq, deal);
 	record_changed(rq, deal, "opportunity.lost");
 }
 
@@ -273,7 +269,6 @@ opportunity_answer(struct request *rq, struct record *deal, cJSON *body)
 	      P_TEXT(json_string(body, "order_number")), P_TEXT(json_string(body, "order_ref")),
 	      P_TEXT(json_string(body, "code")), P_TEXT(json_string(body, "reason")),
 	      P_TEXT(json_string(body, "remedy")));
-	record_reload(rq, deal);
 	record_changed(rq, deal,
 		       accepted ? "opportunity.handover_accepted"
 				: "opportunity.handover_rejected");

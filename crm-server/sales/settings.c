@@ -1,4 +1,6 @@
 /* crm-server/sales/settings.c -- what sales sets once: currencies, stages, reasons, books. */
+#include <string.h>
+
 #include "crm.h"
 
 static const char sql_stage_in_use[] =
@@ -17,6 +19,7 @@ static const char sql_priced_otherwise[] =
 static const char sql_other_default[] = "SELECT id FROM pipeline WHERE is_default AND id <> $1";
 static const char sql_set_default[] = "UPDATE pipeline SET is_default = $2::boolean WHERE id = $1";
 
+static void stage_prepare(struct request *rq, struct record *record, cJSON *body);
 static void stage_saved(struct request *rq, struct record *record, bool created);
 static void price_book_saved(struct request *rq, struct record *record, bool created);
 static void pipeline_make_default(struct request *rq, struct record *pipeline, cJSON *body);
@@ -69,6 +72,7 @@ struct entity stage_entity = {
 	.read = "*",
 	.write = "sales_manager",
 	.remove = "sales_manager",
+	.prepare = stage_prepare,
 	.saved = stage_saved,
 };
 
@@ -81,6 +85,20 @@ struct entity price_book_entity = {
 	.computed = "is_default",
 	.saved = price_book_saved,
 };
+
+/* Won is certain and lost is hopeless; nobody needs to say so. */
+static void
+stage_prepare(struct request *rq, struct record *record, cJSON *body)
+{
+	const char *kind = json_string(body, "kind");
+
+	if (kind == NULL || json_get(body, "probability") != NULL)
+		return;
+	if (strcmp(kind, "won") == 0)
+		json_add_integer(body, "probability", 100);
+	else if (strcmp(kind, "lost") == 0)
+		json_add_integer(body, "probability", 0);
+}
 
 static void
 stage_saved(struct request *rq, struct record *record, bool created)
@@ -109,10 +127,8 @@ pipeline_make_default(struct request *rq, struct record *pipeline, cJSON *body)
 	if (other != NULL) {
 		struct record *old = record_lock(rq, &pipeline_entity, row_id(other, "id"));
 		db_do(rq, sql_set_default, P_ID(old->id), P_BOOL(false));
-		record_reload(rq, old);
 		record_changed(rq, old, "pipeline.updated");
 	}
 	db_do(rq, sql_set_default, P_ID(pipeline->id), P_BOOL(true));
-	record_reload(rq, pipeline);
 	record_changed(rq, pipeline, "pipeline.updated");
 }

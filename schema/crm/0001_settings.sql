@@ -82,7 +82,7 @@ CREATE TABLE stage (
 	probability numeric(7,4) NOT NULL DEFAULT 0 CHECK (probability BETWEEN 0 AND 100),
 	forecast_category stage_forecast_category NOT NULL DEFAULT 'pipeline',
 	CONSTRAINT stage_name_key UNIQUE (pipeline_id, name),
-	CONSTRAINT stage_kind_check CHECK ((kind <> 'won' OR probability = 100)
+	CONSTRAINT stage_probability_check1 CHECK ((kind <> 'won' OR probability = 100)
 		AND (kind <> 'lost' OR probability = 0))
 );
 CREATE INDEX stage_pipeline_id_idx ON stage (pipeline_id, position, id);

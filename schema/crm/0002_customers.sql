@@ -30,8 +30,7 @@ CREATE TABLE account (
 	website varchar(300),
 	industry varchar(80),
 	description text,
-	owner_id bigint REFERENCES app_user (id),
-	CONSTRAINT account_parent_id_check CHECK (parent_id <> id)
+	owner_id bigint REFERENCES app_user (id)
 );
 CREATE INDEX account_name_idx ON account (name, id);
 CREATE INDEX account_type_idx ON account (type, id);

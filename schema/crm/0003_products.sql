@@ -52,7 +52,6 @@ CREATE TABLE product_component (
 	position int NOT NULL,
 	component_id bigint NOT NULL REFERENCES product (id),
 	quantity numeric(18,4) NOT NULL CHECK (quantity > 0),
-	CONSTRAINT product_component_component_id_check CHECK (component_id <> product_id),
 	CONSTRAINT product_component_component_id_key UNIQUE (product_id, component_id)
 );
 CREATE INDEX product_component_component_id_idx ON product_component (component_id);

@@ -34,9 +34,9 @@ CREATE TABLE opportunity (
 	loss_reason varchar(40) REFERENCES loss_reason (code),
 	loss_notes text,
 	handover opportunity_handover,
-	handover_order_number varchar(40),
-	handover_order_ref varchar(200),
-	handover_code varchar(60),
+	handover_order_number text,
+	handover_order_ref text,
+	handover_code text,
 	handover_reason text,
 	handover_remedy text,
 	description text,
@@ -84,7 +84,7 @@ COMMENT ON COLUMN opportunity.handover_reason IS 'Refusal reason: why the ERP re
 COMMENT ON COLUMN opportunity.handover_remedy IS 'Remedy: what would help.';
 COMMENT ON COLUMN opportunity.description IS 'Description';
 
--- The bounds keep every amount within numeric(18,2).
+-- The bounds keep the amount of a line within numeric(18,2).
 CREATE TABLE opportunity_line (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	opportunity_id bigint NOT NULL REFERENCES opportunity (id) ON DELETE CASCADE,

@@ -1,4 +1,4 @@
-"""tests/api/test_crm_accounts.py -- accounts and contacts: hierarchy, duplicates, who is primary."""
+"""tests/api/test_crm_accounts.py -- accounts and contacts: hierarchy, duplicates, one primary."""
 import threading
 
 from api import Api, ApiError

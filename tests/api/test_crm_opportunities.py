@@ -118,6 +118,11 @@ def test_a_bad_member_of_a_line_is_named_with_its_line(crm, member, value):
             f"lines[1].{member}")
 
 
+def test_a_deal_of_more_than_all_the_money_there_is_is_refused(crm):
+    made = product(crm)["id"]
+    refused(lambda: deal(crm, lines=[line(made, "100000000", "10000000")] * 2), 422, "lines")
+
+
 def test_bad_references_and_choices_are_named(crm):
     company = account(crm)["id"]
     stranger = crm.post("/contacts", {"account_id": account(crm)["id"], "last_name": "Roe"})["id"]
@@ -143,6 +148,8 @@ def test_a_deal_moves_between_open_stages_of_its_pipeline_only(crm):
     refused(lambda: verb(crm, made, "move", {"stage_id": 999999999}), 422, "stage_id")
     other = crm.post("/pipelines", {"name": unique("Partners")})
     step = crm.post("/stages", {"pipeline_id": other["id"], "name": "First", "probability": "5"})
+    assert crm.post("/stages", {"pipeline_id": other["id"], "name": "Won",
+                                "kind": "won"})["probability"] == "100.0000"
     refused(lambda: verb(crm, made, "move", {"stage_id": step["id"]}), 422, "stage_id")
     assert deal(crm, pipeline_id=other["id"])["stage"] == "First"
 
