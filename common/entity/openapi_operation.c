@@ -145,20 +145,6 @@ write_parameters(struct writer *w, const struct route *route, const struct kind 
 	w_close(w, ']');
 }
 
-static void
-open_content(struct writer *w, const char *type)
-{
-	w_open(w, "content", '{');
-	w_open(w, type, '{');
-}
-
-static void
-close_content(struct writer *w)
-{
-	w_close(w, '}');
-	w_close(w, '}');
-}
-
 /* {"<member>": [entity, ...]} */
 static void
 write_array_of(struct writer *w, const char *key, const char *member, const char *schema,
@@ -182,22 +168,10 @@ write_array_of(struct writer *w, const char *key, const char *member, const char
 }
 
 static void
-write_body(struct writer *w, const struct route *route, const struct kind *kind)
+write_body_schema(struct writer *w, const struct route *route, const struct kind *kind)
 {
-	const struct verb *verb = NULL;
-
-	if (strcmp(route->method, "GET") == 0 || strcmp(route->method, "DELETE") == 0)
-		return;
 	if (route->handle == entity_verb)
-		verb = ((const struct action *)route->arg)->verb;
-	w_open(w, "requestBody", '{');
-	if (kind && !verb)
-		w_raw(w, "required", "true");
-	open_content(w, kind && kind->handle == entity_patch ? "application/merge-patch+json"
-			: route->flags & ROUTE_RAW_BODY      ? "*/*"
-							     : "application/json");
-	if (verb)
-		openapi_params(w, "schema", verb->params);
+		openapi_params(w, "schema", ((const struct action *)route->arg)->verb->params);
 	else if (kind && kind->handle == entity_batch)
 		write_array_of(w, "schema", "records", NULL, NULL);
 	else if (kind && kind->body)
@@ -205,23 +179,57 @@ write_body(struct writer *w, const struct route *route, const struct kind *kind)
 		      named(w->text.arena, kind->body, entity_of(route)->name));
 	else
 		w_raw(w, "schema", route->flags & ROUTE_RAW_BODY ? "{}" : "{\"type\":\"object\"}");
-	close_content(w);
+}
+
+static void
+write_body(struct writer *w, const struct route *route, const struct kind *kind)
+{
+	if (strcmp(route->method, "GET") == 0 || strcmp(route->method, "DELETE") == 0)
+		return;
+	w_open(w, "requestBody", '{');
+	if (kind && kind->handle != entity_verb)
+		w_raw(w, "required", "true");
+	w_open(w, "content", '{');
+	if (kind && kind->handle == entity_patch) {
+		w_open(w, "application/merge-patch+json", '{');
+		write_body_schema(w, route, kind);
+		w_close(w, '}');
+	}
+	w_open(w, route->flags & ROUTE_RAW_BODY ? "*/*" : "application/json", '{');
+	write_body_schema(w, route, kind);
 	w_close(w, '}');
+	w_close(w, '}');
+	w_close(w, '}');
+}
+
+/* NULL where the answer is no record. */
+static const char *
+reply_schema(struct arena *arena, const struct route *route, const struct kind *kind)
+{
+	const struct verb *verb;
+
+	if (!kind || !kind->reply)
+		return NULL;
+	if (route->handle == entity_verb) {
+		verb = ((const struct action *)route->arg)->verb;
+		if (verb->replies)
+			return *verb->replies ? verb->replies : NULL;
+	}
+	return named(arena, kind->reply, entity_of(route)->name);
 }
 
 static void
 write_reply_schema(struct writer *w, const struct route *route, const struct kind *kind)
 {
-	const char *name = kind ? entity_of(route)->name : NULL;
+	static const char page[] = ",\"next_cursor\":{\"type\":[\"string\",\"null\"]},"
+				   "\"count\":{\"type\":\"integer\"}";
+	const char *schema = reply_schema(w->text.arena, route, kind);
 
 	if (kind && (kind->handle == entity_list || kind->handle == entity_batch))
-		write_array_of(w, "schema", "data", name,
-			       kind->handle == entity_list
-				       ? ",\"next_cursor\":{\"type\":[\"string\",\"null\"]},"
-					 "\"count\":{\"type\":\"integer\"}"
-				       : NULL);
-	else if (kind && kind->reply)
-		w_ref(w, "schema", "schemas", named(w->text.arena, kind->reply, name));
+		write_array_of(w, "schema", "data", entity_of(route)->name,
+			       kind->handle == entity_list ? page : NULL);
+	else if (schema)
+		w_ref(w, "schema", "schemas", schema);
 	else
 		w_raw(w, "schema", "{}");
 }
@@ -235,9 +243,11 @@ write_success(struct writer *w, const struct route *route, const struct kind *ki
 	if (strcmp(status, "204") != 0) {
 		if (kind && kind->reply)
 			w_raw(w, "headers", "{\"ETag\":{\"$ref\":\"#/components/headers/ETag\"}}");
-		open_content(w, kind ? "application/json" : "*/*");
+		w_open(w, "content", '{');
+		w_open(w, kind ? "application/json" : "*/*", '{');
 		write_reply_schema(w, route, kind);
-		close_content(w);
+		w_close(w, '}');
+		w_close(w, '}');
 	}
 	w_close(w, '}');
 }
