@@ -80,24 +80,25 @@ paused(struct bridge_system *system, const struct call *call)
 	snprintf(system->error, sizeof(system->error), "%d %s", call->status, call->reason);
 }
 
-/* "lines[0].quantity must be more than 0; ..." after the detail. */
+/* The detail; with several bad fields, each of them after it. */
 static const char *
 refusal_reason(struct request *rq, const struct call *call)
 {
 	const char *detail = json_string(call->json, "detail");
+	const cJSON *errors = json_get(call->json, "errors");
 	struct text out = text_in(&rq->arena);
 	const cJSON *each;
 
 	text_add(&out, detail ? detail : json_string(call->json, "title"));
-	cJSON_ArrayForEach(each, json_get(call->json, "errors")) {
+	if (cJSON_GetArraySize(errors) < 2)
+		return text_str(&out);
+	cJSON_ArrayForEach(each, errors) {
 		const char *field = json_string(each, "field");
 		const char *message = json_string(each, "message");
 
 		if (field && message && out.length < REASON_MAX)
-			text_addf(&out, "%s%s: %s", out.length ? "; " : "", field, message);
+			text_addf(&out, "; %s %s", field, message);
 	}
-	if (out.length > REASON_MAX)
-		out.data[REASON_MAX] = '\0';
 	return text_str(&out);
 }
 

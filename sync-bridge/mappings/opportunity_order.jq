@@ -8,6 +8,6 @@
 	lines: [.lines[] | {
 		item_id: {link: "crm:product:\(.product_id)"},
 		description, quantity, unit_price, discount_percent, tax_percent,
-		source_line: .id
+		source_line: "\(.id)"
 	}]
 }
