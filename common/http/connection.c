@@ -35,6 +35,7 @@ connection_new(struct event_base *base, void *arg)
 	connection->fd = -1;
 	connection->since_ms = clock_ms();
 	connection->watch = evbuffer_add_cb(bufferevent_get_input(socket), input_changed, connection);
+	bufferevent_disable(socket, EV_WRITE);   /* or it would be waited for, and at once undone */
 	bufferevent_setwatermark(socket, EV_READ, 0, INPUT_MAX);
 	/* evhttp sets the socket after this returns; our reference shows whether it did. */
 	bufferevent_incref(socket);

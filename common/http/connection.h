@@ -57,6 +57,7 @@ struct work {
 };
 
 struct http_server {
+	LIST_ENTRY(http_server) entry;
 	struct http_options options;
 	struct evhttp *evhttp;
 	struct evhttp_bound_socket *bound;  /* NULL once draining */

@@ -23,6 +23,7 @@ static const struct timeval accept_pause = { .tv_usec = 100 * 1000 };
 
 static struct work *spare_works;
 static int spare_work_count;
+static LIST_HEAD(, http_server) servers = LIST_HEAD_INITIALIZER(servers);
 
 /* ---- a request ---- */
 
@@ -139,12 +140,17 @@ on_request(struct evhttp_request *ev, void *arg)
 /* Out of file descriptors: the spare one lets us take one waiting client and turn it away;
  * then the others wait a moment, which costs nothing, unlike a loop that spins. */
 static void
-accept_failed(struct evconnlistener *listener, void *arg)
+accept_failed(struct evconnlistener *listener, void *evhttp)
 {
-	struct http_server *server = arg;
+	struct http_server *server = LIST_FIRST(&servers);
 	int error = errno;
 	int client;
 
+	/* libevent gives the listener's argument, which is evhttp's and not ours. */
+	while (server && server->listener != listener)
+		server = LIST_NEXT(server, entry);
+	if (!server)
+		return;
 	if (error == EMFILE || error == ENFILE) {
 		close(server->spare_fd);
 		client = accept4(evconnlistener_get_fd(listener), NULL, NULL, SOCK_CLOEXEC);
@@ -264,6 +270,7 @@ http_server_start(const struct http_options *options, const char **error)
 	server->resume = evtimer_new(coro_loop(), accept_again, server);
 	if (!server->adopt || !server->sweep || !server->resume)
 		die("out of memory");
+	LIST_INSERT_HEAD(&servers, server, entry);
 	event_add(server->sweep, &sweep_every);
 	start_evhttp(server);
 	return server;
@@ -287,6 +294,7 @@ void
 http_server_stop(struct http_server *server)
 {
 	http_server_drain(server);
+	LIST_REMOVE(server, entry);
 	connection_adopt(-1, 0, server);
 	event_free(server->adopt);
 	event_free(server->sweep);

@@ -3,6 +3,8 @@
 
 #include "http_child.h"
 
+#include <sys/resource.h>
+
 #define HOST " HTTP/1.1\r\nHost: a\r\n"
 #define GET(target) "GET " target HOST "\r\n"
 
@@ -453,6 +455,39 @@ connections_over_the_cap_are_closed(void **state)
 }
 
 static void
+running_out_of_files_turns_clients_away(void **state)
+{
+	struct rlimit before;
+	struct child poor;
+	int fds[30], served = 0, turned_away = 0, fd;
+
+	getrlimit(RLIMIT_NOFILE, &before);
+	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 24, before.rlim_max });
+	poor = child_start((struct http_options){ .dispatch = dispatch });
+	setrlimit(RLIMIT_NOFILE, &before);
+	for (int i = 0; i < 30; i++)
+		fds[i] = dial(&poor);
+	for (int i = 0; i < 30; i++) {
+		if (send(fds[i], GET("/items/new"), strlen(GET("/items/new")), MSG_NOSIGNAL) > 0 &&
+		    hear(fds[i], heard, sizeof(heard), 1, 100) > 0)
+			served++;
+		else
+			turned_away += is_closed(fds[i], 100);
+	}
+	assert_true(served > 3);
+	assert_true(turned_away > 0);
+	for (int i = 0; i < 30; i++)
+		close(fds[i]);
+	nap(200);
+	fd = dial(&poor);
+	say(fd, GET("/items/new"));
+	hear(fd, heard, sizeof(heard), 1, 1000);
+	assert_non_null(strstr(heard, "literal"));
+	close(fd);
+	child_stop(&poor);
+}
+
+static void
 draining_answers_what_runs_and_closes(void **state)
 {
 	struct child leaving = child_start((struct http_options){ .dispatch = dispatch });
@@ -503,6 +538,7 @@ main(void)
 		cmocka_unit_test(a_client_may_leave_while_its_handler_waits),
 		cmocka_unit_test(slow_input_is_cut_off_at_the_deadline),
 		cmocka_unit_test(connections_over_the_cap_are_closed),
+		cmocka_unit_test(running_out_of_files_turns_clients_away),
 		cmocka_unit_test(draining_answers_what_runs_and_closes),
 	};
 
