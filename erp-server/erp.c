@@ -27,7 +27,7 @@ static struct route routes[] = {
 };
 
 static const struct job jobs[] = {
-	{ "overdue invoices", 60, invoice_overdue },
+	{ "overdue invoices", 20, invoice_overdue },
 	{ "back orders", 5, stock_sweep },
 	{ 0 },
 };

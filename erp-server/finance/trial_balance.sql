@@ -9,7 +9,8 @@ WITH wanted AS (
 	JOIN ledger_account a ON a.id = l.ledger_account_id
 	GROUP BY a.code, a.name
 ), sides AS (
-	SELECT code, name, greatest(balance, 0) AS debit, greatest(-balance, 0) AS credit FROM sums
+	SELECT code, name, greatest(balance, 0)::numeric(18,2) AS debit, greatest(-balance, 0)::numeric(18,2) AS credit
+	FROM sums
 )
 SELECT json_build_object(
 	'currency', (SELECT currency FROM wanted),

@@ -34,6 +34,13 @@ static const char sql_release[] =
 	"  CASE WHEN consumed > 0 THEN 'consumed' ELSE 'released' END::stock_reservation_status "
 	"WHERE sales_order_id = $1 AND status = 'active'";
 
+static const char sql_levels[] =
+	"SELECT i.id, s.on_hand::numeric(18,4), s.reserved::numeric(18,4),"
+	" coalesce(item_available(i.id), 0)::numeric(18,4) AS available "
+	"FROM item i CROSS JOIN LATERAL (SELECT coalesce(sum(l.on_hand), 0) AS on_hand,"
+	"  coalesce(sum(l.reserved), 0) AS reserved FROM item_stock l WHERE l.item_id = i.id) s "
+	"WHERE i.id = ANY ($1::bigint[]) ORDER BY i.id";
+
 static const char sql_bundles[] =
 	"SELECT DISTINCT item_id FROM item_component WHERE component_id = ANY ($1::bigint[]) "
 	"AND item_id <> ALL ($1::bigint[]) ORDER BY item_id";
@@ -195,19 +202,38 @@ stock_adjust(struct request *rq, int64_t adjustment_id)
 
 /* ---- telling ---- */
 
+static bool is_other(struct request *rq, const struct record *item, const struct row *now);
+
 void
 stock_done(struct request *rq, const struct stock_hold *hold)
 {
-	struct rows *bundles;
+	struct rows *now, *bundles;
+	struct pending *pending;
 
 	if (hold->count == 0)
 		return;
-	bundles = db_all(rq, sql_bundles, P_TEXT(hold->ids));
+	pending = db_send(rq, sql_bundles, P_TEXT(hold->ids));
+	now = db_all(rq, sql_levels, P_TEXT(hold->ids));
+	bundles = db_wait(rq, pending);
 	for (int i = 0; i < hold->count; i++)
-		record_changed(rq, hold->items[i], "item.availability_changed");
+		if (is_other(rq, hold->items[i], rows_at(now, i)))
+			record_changed(rq, hold->items[i], "item.availability_changed");
 	for (int i = 0; i < rows_count(bundles); i++)
 		record_changed(rq, record_lock(rq, &item_entity, row_id(rows_at(bundles, i), "item_id")),
 			       "item.availability_changed");
+}
+
+/* Held for a bundle's sake only, an item may be as it was. */
+static bool
+is_other(struct request *rq, const struct record *item, const struct row *now)
+{
+	static const char *const levels[] = { "on_hand", "reserved", "available" };
+	const cJSON *before = json_own(rq, item->json);
+
+	for (int i = 0; i < 3; i++)
+		if (strcmp(json_string(before, levels[i]), row_text(now, levels[i])) != 0)
+			return true;
+	return false;
 }
 
 /* Back orders that no arrival served: their order was being worked on, or there were too many. */
