@@ -14,6 +14,9 @@
 #include "event/webhook.h"
 #include "http/client.h"
 
+/* Of a delivery whose target is away; the breaker spares the target. */
+#define UNAVAILABLE_DELAY_MAX_MS 2000
+
 struct attempt {
 	struct delivery *delivery;
 	int status;              /* 0: no answer */
@@ -117,22 +120,44 @@ attempt_succeeded(struct attempt *attempt)
 	recorder_add(result);
 }
 
-/* One bad record must not open the breaker for all: of attempts that got an answer, only first
- * ones (and the probe) say something about the target. */
+/* The target is not there, or too busy: that says nothing of the record. */
+static bool
+attempt_unavailable(const struct attempt *attempt)
+{
+	return attempt->status == 0 || attempt->status == 429 ||
+	       (attempt->status >= 502 && attempt->status <= 504);
+}
+
+/* One bad record must not open the breaker for all: of its attempts only the first (and the
+ * probe) say something of the target. */
 static void
 attempt_judge(struct attempt *attempt, uint64_t now)
 {
-	struct webhook *webhook = attempt->delivery->webhook;
+	struct delivery *delivery = attempt->delivery;
+	struct webhook *webhook = delivery->webhook;
 	struct breaker *breaker = &webhook->breaker;
 	bool was_closed = breaker->state == BREAKER_CLOSED;
 
 	if (attempt->retry_after > 0 && (attempt->status == 429 || attempt->status == 503))
 		breaker_hold(breaker, now, (uint64_t)attempt->retry_after * 1000);
-	else if (attempt->status == 0 || attempt->delivery->item.attempts == 0 ||
-		 attempt->delivery->probe)
-		breaker_failed(breaker, now, attempt->delivery->probe);
+	else if (attempt_unavailable(attempt) || delivery->item.attempts == 0 || delivery->probe)
+		breaker_failed(breaker, now, delivery->probe,
+			       !attempt_unavailable(attempt));
 	if (was_closed && breaker->state == BREAKER_OPEN)
 		log_warn("webhook is left alone for now", "url", webhook->url, "error", attempt->error, NULL);
+}
+
+/* Nothing while the breaker is open: it says when. */
+static uint64_t
+attempt_delay_ms(const struct attempt *attempt, bool counted)
+{
+	uint64_t asked = (uint64_t)attempt->retry_after * 1000;
+	uint64_t delay = counted ? schedule_delay_ms(attempt->delivery->item.attempts + 1,
+						     randombytes_random()) : 0;
+
+	if (attempt_unavailable(attempt) && delay > UNAVAILABLE_DELAY_MAX_MS)
+		delay = UNAVAILABLE_DELAY_MAX_MS;
+	return delay > asked ? delay : asked;
 }
 
 static void
@@ -142,14 +167,10 @@ attempt_failed(struct attempt *attempt)
 	struct webhook *webhook = delivery->webhook;
 	struct result *result = result_make(attempt);
 	uint64_t now = clock_ms();
-	uint64_t asked = (uint64_t)attempt->retry_after * 1000;
 
 	sender.attempts_failed++;
 	result->counted = webhook->breaker.state == BREAKER_CLOSED;
-	if (result->counted)
-		result->delay_ms = schedule_delay_ms(delivery->item.attempts + 1, randombytes_random());
-	if (result->delay_ms < asked)
-		result->delay_ms = asked;
+	result->delay_ms = attempt_delay_ms(attempt, result->counted);
 	attempt_judge(attempt, now);
 	if (attempt->status == 410) {
 		webhook->active = false;

@@ -28,24 +28,26 @@ breaker_succeeded(struct breaker *breaker)
 }
 
 static void
-breaker_open(struct breaker *breaker, uint64_t now_ms)
+breaker_open(struct breaker *breaker, uint64_t now_ms, bool reached)
 {
+	uint64_t most = reached ? BREAKER_DELAY_MAX_MS : BREAKER_DELAY_UNREACHABLE_MS;
+
 	breaker->delay_ms = breaker->delay_ms == 0 ? BREAKER_DELAY_MS : breaker->delay_ms * 2;
-	if (breaker->delay_ms > BREAKER_DELAY_MAX_MS)
-		breaker->delay_ms = BREAKER_DELAY_MAX_MS;
+	if (breaker->delay_ms > most)
+		breaker->delay_ms = most;
 	breaker->state = BREAKER_OPEN;
 	breaker->until_ms = now_ms + breaker->delay_ms;
 }
 
 void
-breaker_failed(struct breaker *breaker, uint64_t now_ms, bool probe)
+breaker_failed(struct breaker *breaker, uint64_t now_ms, bool probe, bool reached)
 {
 	if (breaker->state == BREAKER_CLOSED) {
 		breaker->failures++;
 		if (breaker->failures >= BREAKER_FAILURES)
-			breaker_open(breaker, now_ms);
+			breaker_open(breaker, now_ms, reached);
 	} else if (breaker->state == BREAKER_PROBING && probe) {
-		breaker_open(breaker, now_ms);
+		breaker_open(breaker, now_ms, reached);
 	}
 	/* Others that were in flight when it opened say nothing new. */
 }

@@ -1,7 +1,10 @@
 /* common/event/breaker.h -- keeps a sick target from being hammered; pure, with the caller's clock.
  *
  *	closed --5 failures in a row--> open --after 1 s--> probing --success--> closed
- *	                                 ^---failure, delay doubles to 30 s---'
+ *	                                 ^------failure, delay doubles-------'
+ *
+ * The delay doubles to 30 s; to 2 s only while the target is away (not reached), because asking
+ * costs it nothing then, and it should be noticed soon when it is back.
  *
  * A success of any attempt closes it. Only breaker_allows moves it from open to probing, and it
  * says yes once: that attempt is the probe.
@@ -15,6 +18,7 @@
 #define BREAKER_FAILURES 5
 #define BREAKER_DELAY_MS 1000
 #define BREAKER_DELAY_MAX_MS 30000
+#define BREAKER_DELAY_UNREACHABLE_MS 2000
 
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_PROBING };
 
@@ -31,7 +35,7 @@ bool breaker_allows(struct breaker *breaker, uint64_t now_ms, bool *probe);
 /* Whether breaker_allows would say yes; changes nothing. */
 bool breaker_ready(const struct breaker *breaker, uint64_t now_ms);
 void breaker_succeeded(struct breaker *breaker);
-void breaker_failed(struct breaker *breaker, uint64_t now_ms, bool probe);
+void breaker_failed(struct breaker *breaker, uint64_t now_ms, bool probe, bool reached);
 /* The target asked to be left alone for so long (Retry-After); 30 s at most. */
 void breaker_hold(struct breaker *breaker, uint64_t now_ms, uint64_t hold_ms);
 

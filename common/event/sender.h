@@ -5,9 +5,10 @@
  * per webhook). 2xx is delivered; 410 disables the webhook; anything else is tried again after
  * 50 ms, 250 ms, 1 s, 5 s, 30 s, 2 min, 10 min, 30 min, then hourly, each with 20 % jitter, or
  * after Retry-After. A breaker per webhook opens after 5 failures in a row, probes with one
- * delivery after 1 s doubling to 30 s, and while it is open no attempts are counted. Nothing is
- * ever given up or dropped; a paused webhook's deliveries wait. A webhook that is disabled gets
- * no new deliveries; those it has wait until it is active again.
+ * delivery after 1 s doubling to 30 s, and while it is open no attempts are counted. A target
+ * that is away (no answer, 429, 502 to 504) says nothing of the record: it is asked again within
+ * 2 s, unless it named a time. Nothing is ever given up or dropped; a paused webhook's deliveries
+ * wait. A webhook that is disabled gets no new deliveries; those it has wait until it is active.
  *
  * At least once: a delivery can come twice (a reply that got lost, a process that died), always
  * with the same webhook-id. The receiver dedups on it.
