@@ -28,6 +28,7 @@ struct bridge_system {
 	 * and no attempt is counted; a refused token pauses the system, probed every 10 s. */
 	struct breaker breaker;
 	uint64_t paused_until;     /* clock_ms; 0: not paused */
+	bool back;                 /* answers again: what waits for it is due now */
 	char error[200];           /* its last failure, "" once it answers */
 	bool subscribed;
 	char subscribe_error[200];

@@ -31,6 +31,11 @@ static const char sql_due[] =
 	" AND route = ANY ($1::text[]) AND id <> ALL ($2::bigint[])"
 	" ORDER BY id LIMIT 500";
 
+/* What was put off while a system was away need not wait longer. */
+static const char sql_back[] =
+	"UPDATE message SET next_at = NULL WHERE state = 'retrying' AND next_at > now()"
+	" AND route = ANY ($1::text[])";
+
 /* How many are unfinished, and when the next retry is due. $1: count no further. */
 static const char sql_open[] =
 	"SELECT (SELECT count(*) FROM (SELECT FROM message"
@@ -62,19 +67,43 @@ lane_sweep_soon(uint64_t ms)
 	schedule(ms);
 }
 
+static bool
+is_ready(const struct bridge_route *route)
+{
+	return system_ready(route->to);
+}
+
+static bool
+is_back(const struct bridge_route *route)
+{
+	return route->to->back || route->from->back;
+}
+
 /* '{"account-customer","product-item"}' */
 static const char *
-ready_routes(struct request *rq)
+routes_where(struct request *rq, bool (*holds)(const struct bridge_route *route))
 {
 	struct text out = text_in(&rq->arena);
 	int count = 0;
 
 	text_add(&out, "{");
 	for (int i = 0; i < bridge.route_count; i++)
-		if (system_ready(bridge.routes[i].to))
+		if (holds(&bridge.routes[i]))
 			text_addf(&out, "%s\"%s\"", count++ ? "," : "", bridge.routes[i].name);
 	text_add(&out, "}");
 	return text_str(&out);
+}
+
+static void
+call_back(struct request *rq)
+{
+	const char *routes = routes_where(rq, is_back);
+
+	if (strcmp(routes, "{}") == 0)
+		return;
+	db_all(rq, sql_back, P_TEXT(routes));
+	for (int i = 0; i < bridge.system_count; i++)
+		bridge.systems[i].back = false;
 }
 
 static const char *
@@ -123,7 +152,8 @@ look(struct request *rq, void *arg)
 	open_count = (long)row_id(open, "open");
 	if (!leading || open_count == 0 || app_current()->draining)
 		return;
-	due = db_all(rq, sql_due, P_TEXT(ready_routes(rq)), P_TEXT(held_ids(rq)));
+	call_back(rq);
+	due = db_all(rq, sql_due, P_TEXT(routes_where(rq, is_ready)), P_TEXT(held_ids(rq)));
 	*loaded = rows_count(due);
 	for (int i = 0; i < *loaded; i++)
 		offer_row(rows_at(due, i));

@@ -46,11 +46,11 @@ system_state(const struct bridge_system *system)
 }
 
 static void
-failed(struct bridge_system *system, bool probe, const char *reason)
+failed(struct bridge_system *system, bool probe, bool reached, const char *reason)
 {
 	bool closed = system->breaker.state == BREAKER_CLOSED;
 
-	breaker_failed(&system->breaker, clock_ms(), probe);
+	breaker_failed(&system->breaker, clock_ms(), probe, reached);
 	snprintf(system->error, sizeof(system->error), "%s", reason);
 	if (closed && system->breaker.state == BREAKER_OPEN)
 		log_warn("system does not answer", "system", system->name, "error", reason, NULL);
@@ -66,6 +66,7 @@ answered(struct bridge_system *system)
 	system->error[0] = '\0';
 	if (was_away) {
 		log_info("system answers again", "system", system->name, NULL);
+		system->back = true;
 		lane_sweep_soon(0);
 	}
 }
@@ -138,7 +139,7 @@ judge(struct request *rq, struct bridge_system *system, struct call *call, bool 
 	} else if (is_transient(call)) {
 		call->result = CALL_LATER;
 		if (call->status >= 500 || call->status == 429)
-			failed(system, probe, call->reason);
+			failed(system, probe, true, call->reason);
 		else
 			answered(system);
 	} else {
@@ -196,7 +197,7 @@ system_call(struct request *rq, struct bridge_system *system, struct call *call)
 		call->code = "unavailable";
 		call->reason = arena_printf(&rq->arena, "%s does not answer: %s", system->name,
 					    http.error ? http.error : "no answer");
-		failed(system, probe, call->reason);
+		failed(system, probe, false, call->reason);
 		return;
 	}
 	if (http.reply && http.reply_length)
