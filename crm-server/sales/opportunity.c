@@ -72,7 +72,6 @@ opportunity_prepare(struct request *rq, struct record *record, cJSON *body)
 	opportunity_fill(rq, record, body);
 	opportunity_fill_prices(rq, record, body);
 	opportunity_check_lines(rq, body);
-	fault_raise_collected(rq);
 }
 
 static void

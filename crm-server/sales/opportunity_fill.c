@@ -90,6 +90,19 @@ prices_for(struct request *rq, const struct record *record, const cJSON *body, c
 	return db_all(rq, sql_prices, P_TEXT(ids), book, P_TEXT(currency));
 }
 
+/* A line without any price gets 0 as well, so that the lack is named once; it is refused. */
+static void
+give_price(struct request *rq, cJSON *line, int i, const struct row *price)
+{
+	const char *unit_price = row_text(price, "unit_price");
+
+	if (unit_price == NULL)
+		fault_field(rq, arena_printf(&rq->arena, "lines[%d].unit_price", i), "required",
+			    "the price books have no price of %s in this currency",
+			    row_text(price, "sku"));
+	json_add_string(line, "unit_price", unit_price != NULL ? unit_price : "0");
+}
+
 void
 opportunity_fill_prices(struct request *rq, const struct record *record, cJSON *body)
 {
@@ -112,13 +125,8 @@ opportunity_fill_prices(struct request *rq, const struct record *record, cJSON *
 		struct row *price =
 			wants_price(line, &product_id) ? price_of(prices, product_id) : NULL;
 
-		if (price != NULL && !row_null(price, "unit_price"))
-			json_add_string(line, "unit_price", row_text(price, "unit_price"));
-		else if (price != NULL)
-			fault_field(rq, arena_printf(&rq->arena, "lines[%d].unit_price", i),
-				    "required",
-				    "the price books have no price of %s in this currency",
-				    row_text(price, "sku"));
+		if (price != NULL)
+			give_price(rq, line, i, price);
 		i++;
 	}
 }

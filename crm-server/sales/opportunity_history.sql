@@ -2,7 +2,8 @@
 SELECT json_build_object('data', coalesce((
 	SELECT json_agg(json_build_object(
 		'stage_id', h.stage_id, 'stage', s.name, 'status', h.status,
-		'probability', h.probability::text, 'amount', h.amount::text, 'currency', h.currency,
+		'probability', h.probability::text, 'amount', h.amount::text,
+		'currency', h.currency,
 		'close_date', h.close_date,
 		'changed_at', h.changed_at,
 		'user_id', h.user_id, 'user', u.name) ORDER BY h.id)

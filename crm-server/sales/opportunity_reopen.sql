@@ -1,4 +1,4 @@
--- crm-server/sales/opportunity_reopen.sql -- puts a closed deal back to where it last stood while it was open.
+-- crm-server/sales/opportunity_reopen.sql -- puts a closed deal back to where it last stood.
 UPDATE opportunity o SET
 	status = 'open', stage_id = s.id, probability = s.probability, closed_at = NULL,
 	loss_reason = NULL, loss_notes = NULL,
@@ -8,8 +8,9 @@ FROM (
 	SELECT coalesce((
 		SELECT h.stage_id
 		FROM opportunity_history h
-		JOIN stage q ON q.id = h.stage_id AND q.kind = 'open' AND q.pipeline_id = p.pipeline_id
-		WHERE h.opportunity_id = p.id ORDER BY h.id DESC LIMIT 1), first_stage(p.pipeline_id)) AS id
+		JOIN stage q ON q.id = h.stage_id
+		WHERE h.opportunity_id = p.id AND q.kind = 'open' AND q.pipeline_id = p.pipeline_id
+		ORDER BY h.id DESC LIMIT 1), first_stage(p.pipeline_id)) AS id
 	FROM opportunity p WHERE p.id = $1) AS last
 JOIN stage s ON s.id = last.id
 WHERE o.id = $1

@@ -1,4 +1,4 @@
--- schema/crm/0001_settings.sql -- what a sales team sets once: currencies, loss reasons, pipelines, price books.
+-- schema/crm/0001_settings.sql -- what sales sets once: currencies, reasons, pipelines, books.
 
 CREATE TABLE currency (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -91,20 +91,24 @@ COMMENT ON TABLE stage IS 'Stage: a step of a pipeline.';
 COMMENT ON COLUMN stage.pipeline_id IS 'Pipeline';
 COMMENT ON COLUMN stage.name IS 'Name';
 COMMENT ON COLUMN stage.position IS 'Position: lower comes first.';
-COMMENT ON COLUMN stage.kind IS 'Kind: a pipeline has one won and one lost stage, reached by winning and losing.';
-COMMENT ON COLUMN stage.probability IS 'Probability: percent; what a deal gets when it enters the stage.';
+COMMENT ON COLUMN stage.kind IS
+	'Kind: a pipeline has one won and one lost stage, reached by winning and losing.';
+COMMENT ON COLUMN stage.probability IS
+	'Probability: percent; what a deal gets when it enters the stage.';
 COMMENT ON COLUMN stage.forecast_category IS 'Forecast category';
 
 INSERT INTO pipeline (name, is_default) VALUES ('Sales', true);
 INSERT INTO stage (pipeline_id, name, position, kind, probability, forecast_category)
-SELECT p.id, s.name, s.position, s.kind::stage_kind, s.probability, s.category::stage_forecast_category
+SELECT p.id, s.name, s.position, s.kind::stage_kind, s.probability,
+	s.category::stage_forecast_category
 FROM pipeline p, (VALUES
 	('Prospecting', 1, 'open', 10, 'pipeline'),
 	('Qualification', 2, 'open', 20, 'pipeline'),
 	('Proposal', 3, 'open', 50, 'best_case'),
 	('Negotiation', 4, 'open', 80, 'commit'),
 	('Closed Won', 90, 'won', 100, 'closed'),
-	('Closed Lost', 91, 'lost', 0, 'omitted')) AS s (name, position, kind, probability, category);
+	('Closed Lost', 91, 'lost', 0, 'omitted'))
+	AS s (name, position, kind, probability, category);
 
 CREATE TABLE price_book (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -118,10 +122,12 @@ CREATE TABLE price_book (
 );
 CREATE UNIQUE INDEX price_book_is_default_key ON price_book (is_default) WHERE is_default;
 CREATE INDEX price_book_currency_idx ON price_book (currency);
-COMMENT ON TABLE price_book IS 'Price book: a set of prices; its entries stand with the products, one per product and currency.';
+COMMENT ON TABLE price_book IS
+	'Price book: a set of prices; one entry per product and currency, kept with the products.';
 COMMENT ON COLUMN price_book.name IS 'Name';
 COMMENT ON COLUMN price_book.currency IS 'Currency: what its list prices are in.';
-COMMENT ON COLUMN price_book.is_default IS 'Default: holds the list prices, and prices deals that name no book.';
+COMMENT ON COLUMN price_book.is_default IS
+	'Default: holds the list prices, and prices deals that name no book.';
 COMMENT ON COLUMN price_book.active IS 'Active: may be named by further deals.';
 
 INSERT INTO price_book (name, is_default) VALUES ('Standard', true);
@@ -130,6 +136,9 @@ INSERT INTO price_book (name, is_default) VALUES ('Standard', true);
 CREATE FUNCTION default_pipeline() RETURNS bigint LANGUAGE sql STABLE
 	AS $$ SELECT id FROM pipeline WHERE is_default $$;
 CREATE FUNCTION first_stage(pipeline bigint) RETURNS bigint LANGUAGE sql STABLE
-	AS $$ SELECT id FROM stage WHERE pipeline_id = pipeline AND kind = 'open' ORDER BY position, id LIMIT 1 $$;
+	AS $$
+		SELECT id FROM stage WHERE pipeline_id = pipeline AND kind = 'open'
+		ORDER BY position, id LIMIT 1
+	$$;
 CREATE FUNCTION default_price_book() RETURNS bigint LANGUAGE sql STABLE
 	AS $$ SELECT id FROM price_book WHERE is_default $$;

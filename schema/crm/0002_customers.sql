@@ -86,6 +86,7 @@ COMMENT ON COLUMN contact.title IS 'Title: what the person does there.';
 COMMENT ON COLUMN contact.email IS 'Email';
 COMMENT ON COLUMN contact.phone IS 'Phone';
 COMMENT ON COLUMN contact.mobile IS 'Mobile';
-COMMENT ON COLUMN contact.is_primary IS 'Primary: the one to turn to first; one per account at most.';
+COMMENT ON COLUMN contact.is_primary IS
+	'Primary: the one to turn to first; one per account at most.';
 COMMENT ON COLUMN contact.description IS 'Description';
 COMMENT ON COLUMN contact.owner_id IS 'Owner: who looks after the contact.';

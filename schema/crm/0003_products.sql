@@ -26,7 +26,8 @@ COMMENT ON COLUMN product.description IS 'Description';
 COMMENT ON COLUMN product.unit IS 'Unit: what a quantity of 1 is.';
 COMMENT ON COLUMN product.type IS 'Type: goods are stocked and shipped, services are not.';
 COMMENT ON COLUMN product.active IS 'Active: may be sold.';
-COMMENT ON COLUMN product.list_price IS 'List price: the default price book''s price in that book''s currency.';
+COMMENT ON COLUMN product.list_price IS
+	'List price: the default price book''s price in that book''s currency.';
 
 CREATE TABLE price_book_entry (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -39,7 +40,8 @@ CREATE TABLE price_book_entry (
 );
 CREATE INDEX price_book_entry_price_book_id_idx ON price_book_entry (price_book_id, currency);
 CREATE INDEX price_book_entry_currency_idx ON price_book_entry (currency);
-COMMENT ON TABLE price_book_entry IS 'Price book entry: the price of a product in one book and currency.';
+COMMENT ON TABLE price_book_entry IS
+	'Price book entry: the price of a product in one book and currency.';
 COMMENT ON COLUMN price_book_entry.product_id IS 'Product';
 COMMENT ON COLUMN price_book_entry.position IS 'Position';
 COMMENT ON COLUMN price_book_entry.price_book_id IS 'Price book';

@@ -14,7 +14,8 @@ CREATE TABLE opportunity (
 	external_ref varchar(200) UNIQUE,
 	source_version bigint,
 	number varchar(30) NOT NULL UNIQUE
-		DEFAULT to_char(now(), '"OPP-"YYYY-') || to_char(nextval('opportunity_number_seq'), 'FM9999999900000'),
+		DEFAULT to_char(now(), '"OPP-"YYYY-')
+			|| to_char(nextval('opportunity_number_seq'), 'FM9999999900000'),
 	name varchar(200) NOT NULL CHECK (name <> ''),
 	account_id bigint NOT NULL REFERENCES account (id),
 	contact_id bigint REFERENCES contact (id),
@@ -40,7 +41,8 @@ CREATE TABLE opportunity (
 	handover_reason text,
 	handover_remedy text,
 	description text,
-	CONSTRAINT opportunity_loss_reason_check CHECK ((status = 'lost') = (loss_reason IS NOT NULL)),
+	CONSTRAINT opportunity_loss_reason_check
+		CHECK ((status = 'lost') = (loss_reason IS NOT NULL)),
 	CONSTRAINT opportunity_closed_at_check CHECK ((status = 'open') = (closed_at IS NULL)),
 	CONSTRAINT opportunity_handover_check CHECK (handover IS NULL OR status = 'won')
 );
@@ -65,18 +67,22 @@ COMMENT ON COLUMN opportunity.owner_id IS 'Owner: who sells.';
 COMMENT ON COLUMN opportunity.pipeline_id IS 'Pipeline';
 COMMENT ON COLUMN opportunity.stage_id IS 'Stage';
 COMMENT ON COLUMN opportunity.status IS 'Status: changed by win, lose and reopen.';
-COMMENT ON COLUMN opportunity.probability IS 'Probability: percent; set by the stage, may be changed.';
-COMMENT ON COLUMN opportunity.close_date IS 'Close date: when it is expected to be decided, or was.';
+COMMENT ON COLUMN opportunity.probability IS
+	'Probability: percent; set by the stage, may be changed.';
+COMMENT ON COLUMN opportunity.close_date IS
+	'Close date: when it is expected to be decided, or was.';
 COMMENT ON COLUMN opportunity.closed_at IS 'Closed at';
 COMMENT ON COLUMN opportunity.currency IS 'Currency: the account''s unless it says otherwise.';
 COMMENT ON COLUMN opportunity.price_book_id IS 'Price book: where lines without a price get it.';
-COMMENT ON COLUMN opportunity.tax_mode IS 'Tax mode: tax is none, comes on top, or is contained in the prices.';
+COMMENT ON COLUMN opportunity.tax_mode IS
+	'Tax mode: tax is none, comes on top, or is contained in the prices.';
 COMMENT ON COLUMN opportunity.amount IS 'Amount: sum of the lines.';
 COMMENT ON COLUMN opportunity.tax_amount IS 'Tax amount';
 COMMENT ON COLUMN opportunity.total IS 'Total: what the customer pays.';
 COMMENT ON COLUMN opportunity.loss_reason IS 'Loss reason';
 COMMENT ON COLUMN opportunity.loss_notes IS 'Loss notes';
-COMMENT ON COLUMN opportunity.handover IS 'Handover: whether the ERP has taken the won deal as an order.';
+COMMENT ON COLUMN opportunity.handover IS
+	'Handover: whether the ERP has taken the won deal as an order.';
 COMMENT ON COLUMN opportunity.handover_order_number IS 'Order number: the ERP''s.';
 COMMENT ON COLUMN opportunity.handover_order_ref IS 'Order reference: the ERP''s.';
 COMMENT ON COLUMN opportunity.handover_code IS 'Refusal code: why the ERP refused, for programs.';
@@ -96,7 +102,8 @@ CREATE TABLE opportunity_line (
 	discount_percent numeric(7,4) NOT NULL DEFAULT 0 CHECK (discount_percent BETWEEN 0 AND 100),
 	tax_percent numeric(7,4) NOT NULL DEFAULT 0 CHECK (tax_percent BETWEEN 0 AND 100),
 	amount numeric(18,2) NOT NULL
-		GENERATED ALWAYS AS (round(quantity * unit_price * (100 - discount_percent) / 100, 2)) STORED
+		GENERATED ALWAYS AS
+			(round(quantity * unit_price * (100 - discount_percent) / 100, 2)) STORED
 );
 CREATE INDEX opportunity_line_opportunity_id_idx ON opportunity_line (opportunity_id, position);
 CREATE INDEX opportunity_line_product_id_idx ON opportunity_line (product_id);
@@ -104,12 +111,14 @@ COMMENT ON TABLE opportunity_line IS 'Line: one product of a deal, as it was agr
 COMMENT ON COLUMN opportunity_line.opportunity_id IS 'Opportunity';
 COMMENT ON COLUMN opportunity_line.position IS 'Position';
 COMMENT ON COLUMN opportunity_line.product_id IS 'Product';
-COMMENT ON COLUMN opportunity_line.description IS 'Description: when it differs from the product''s.';
+COMMENT ON COLUMN opportunity_line.description IS
+	'Description: when it differs from the product''s.';
 COMMENT ON COLUMN opportunity_line.quantity IS 'Quantity';
 COMMENT ON COLUMN opportunity_line.unit_price IS 'Unit price: the price book''s when left out.';
 COMMENT ON COLUMN opportunity_line.discount_percent IS 'Discount: percent of the price.';
 COMMENT ON COLUMN opportunity_line.tax_percent IS 'Tax: percent, used as the tax mode says.';
-COMMENT ON COLUMN opportunity_line.amount IS 'Amount: quantity times price less discount, to the cent, half up.';
+COMMENT ON COLUMN opportunity_line.amount IS
+	'Amount: quantity times price less discount, to the cent, half up.';
 
 CREATE TABLE opportunity_history (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -126,7 +135,8 @@ CREATE TABLE opportunity_history (
 CREATE INDEX opportunity_history_opportunity_id_idx ON opportunity_history (opportunity_id, id);
 CREATE INDEX opportunity_history_stage_id_idx ON opportunity_history (stage_id);
 CREATE INDEX opportunity_history_user_id_idx ON opportunity_history (user_id);
-COMMENT ON TABLE opportunity_history IS 'History: how a deal stood after each change of stage, status, probability, amount or close date.';
+COMMENT ON TABLE opportunity_history IS
+	'History: how a deal stood after each change of stage, status, amount or close date.';
 COMMENT ON COLUMN opportunity_history.opportunity_id IS 'Opportunity';
 COMMENT ON COLUMN opportunity_history.stage_id IS 'Stage';
 COMMENT ON COLUMN opportunity_history.status IS 'Status';

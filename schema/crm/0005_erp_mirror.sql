@@ -1,4 +1,4 @@
--- schema/crm/0005_erp_mirror.sql -- what the ERP says of customers, orders, deliveries, invoices and stock.
+-- schema/crm/0005_erp_mirror.sql -- the ERP's customers, orders, deliveries, invoices and stock.
 -- Statuses are plain text here: the ERP owns their list, and a new one of it must not be refused.
 
 CREATE TABLE erp_customer (
@@ -18,7 +18,8 @@ CREATE TABLE erp_customer (
 );
 CREATE INDEX erp_customer_account_id_idx ON erp_customer (account_id, id);
 CREATE INDEX erp_customer_customer_number_idx ON erp_customer (customer_number);
-COMMENT ON TABLE erp_customer IS 'ERP customer: the account as the ERP''s customer: what is open and overdue.';
+COMMENT ON TABLE erp_customer IS
+	'ERP customer: the account as the ERP''s customer: what is open and overdue.';
 COMMENT ON COLUMN erp_customer.account_id IS 'Account';
 COMMENT ON COLUMN erp_customer.customer_number IS 'Customer number: the ERP''s.';
 COMMENT ON COLUMN erp_customer.currency IS 'Currency';
@@ -67,7 +68,8 @@ CREATE TABLE erp_order_line (
 );
 CREATE INDEX erp_order_line_erp_order_id_idx ON erp_order_line (erp_order_id, position);
 CREATE INDEX erp_order_line_product_id_idx ON erp_order_line (product_id);
-COMMENT ON TABLE erp_order_line IS 'ERP order line: one line of an ERP order, in whole quantities so far.';
+COMMENT ON TABLE erp_order_line IS
+	'ERP order line: one line of an ERP order, in whole quantities so far.';
 COMMENT ON COLUMN erp_order_line.erp_order_id IS 'Order';
 COMMENT ON COLUMN erp_order_line.position IS 'Position';
 COMMENT ON COLUMN erp_order_line.product_id IS 'Product: none for an item that only the ERP knows.';
@@ -117,7 +119,8 @@ CREATE INDEX erp_delivery_line_product_id_idx ON erp_delivery_line (product_id);
 COMMENT ON TABLE erp_delivery_line IS 'ERP delivery line: what one delivery holds of one product.';
 COMMENT ON COLUMN erp_delivery_line.erp_delivery_id IS 'Delivery';
 COMMENT ON COLUMN erp_delivery_line.position IS 'Position';
-COMMENT ON COLUMN erp_delivery_line.product_id IS 'Product: none for an item that only the ERP knows.';
+COMMENT ON COLUMN erp_delivery_line.product_id IS
+	'Product: none for an item that only the ERP knows.';
 COMMENT ON COLUMN erp_delivery_line.quantity IS 'Quantity';
 
 CREATE TABLE erp_invoice (
@@ -150,7 +153,8 @@ COMMENT ON COLUMN erp_invoice.kind IS 'Kind: invoice or credit_note.';
 COMMENT ON COLUMN erp_invoice.status IS 'Status';
 COMMENT ON COLUMN erp_invoice.currency IS 'Currency';
 COMMENT ON COLUMN erp_invoice.total IS 'Total';
-COMMENT ON COLUMN erp_invoice.balance IS 'Balance: still to be paid, or of a credit note, still to be used.';
+COMMENT ON COLUMN erp_invoice.balance IS
+	'Balance: still to be paid, or of a credit note, still to be used.';
 COMMENT ON COLUMN erp_invoice.invoice_date IS 'Invoice date';
 COMMENT ON COLUMN erp_invoice.due_date IS 'Due date';
 

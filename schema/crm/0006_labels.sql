@@ -14,8 +14,8 @@ BEGIN
 			('version', 'Version: counts the changes.'),
 			('created_at', 'Created at'),
 			('updated_at', 'Updated at'),
-			('external_ref', 'External reference: another system''s name for it, as system:entity:id.'),
-			('source_version', 'Source version: the other system''s version it was last taken from.'),
+			('external_ref', 'External reference: the other system''s name for it.'),
+			('source_version', 'Source version: the other system''s, as last taken.'),
 			('billing_street', 'Billing street'),
 			('billing_city', 'Billing city'),
 			('billing_region', 'Billing region'),
@@ -25,7 +25,8 @@ BEGIN
 			('shipping_city', 'Shipping city'),
 			('shipping_region', 'Shipping region'),
 			('shipping_postal_code', 'Shipping postal code'),
-			('shipping_country', 'Shipping country')) AS l (name, comment) ON l.name = a.attname
+			('shipping_country', 'Shipping country')) AS l (name, comment)
+			ON l.name = a.attname
 		WHERE NOT a.attisdropped AND col_description(a.attrelid, a.attnum) IS NULL
 	LOOP
 		EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', c.tab, c.attname, c.comment);

@@ -27,6 +27,16 @@ def test_a_deal_needs_account_name_and_close_date(crm):
     refused(lambda: crm.post("/opportunities", {}), 422, "account_id", "close_date", "name")
 
 
+def test_all_bad_fields_of_header_and_lines_are_named_at_once(crm):
+    bad = line(product(crm)["id"], "-1", "x", discount_percent="101")
+    refused(lambda: crm.post("/opportunities", {"name": "x", "status": "won", "lines": [bad]}),
+            422, "account_id", "close_date", "status", "lines[0].quantity", "lines[0].unit_price",
+            "lines[0].discount_percent")
+    del bad["unit_price"]
+    refused(lambda: crm.post("/opportunities", {"name": "x", "lines": [bad]}), 422, "account_id",
+            "close_date", "lines[0].quantity", "lines[0].unit_price", "lines[0].discount_percent")
+
+
 def test_a_deal_starts_open_in_the_first_stage_of_the_default_pipeline(crm):
     made = deal(crm)
     assert (made["status"], made["stage"]) == ("open", "Prospecting")
