@@ -66,7 +66,8 @@ wake_finished(void)
 static void
 socket_ready(evutil_socket_t fd, short what, void *arg)
 {
-	int action = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
+	int action =
+		(what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
 	int running;
 
 	curl_multi_socket_action(multi, fd, action, &running);
@@ -251,8 +252,9 @@ set_headers(struct transfer *transfer)
 			return false;
 		typed |= strcasecmp(name, "Content-Type") == 0;
 		/* "Name;" is how curl is told to send a header without a value. */
-		add_header(transfer, *value ? arena_printf(&transfer->rq->arena, "%s: %s", name, value)
-					    : arena_printf(&transfer->rq->arena, "%s;", name));
+		add_header(transfer,
+			   *value ? arena_printf(&transfer->rq->arena, "%s: %s", name, value)
+				  : arena_printf(&transfer->rq->arena, "%s;", name));
 	}
 	/* No waiting for "100 Continue", and no form type for a body that is none. */
 	add_header(transfer, "Expect:");
@@ -287,13 +289,15 @@ static const char *
 what_failed(struct transfer *transfer)
 {
 	struct arena *arena = &transfer->rq->arena;
-	const char *text = *transfer->error ? transfer->error : curl_easy_strerror(transfer->result);
+	const char *text =
+		*transfer->error ? transfer->error : curl_easy_strerror(transfer->result);
 	long error = 0;
 
 	if (transfer->refused_address)
 		return "plain http is allowed to loopback addresses only";
 	if (transfer->too_large)
-		return arena_printf(arena, "the reply is larger than %zu bytes", transfer->reply_max);
+		return arena_printf(arena, "the reply is larger than %zu bytes",
+				    transfer->reply_max);
 	curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &error);
 	switch (transfer->result) {
 	case CURLE_COULDNT_RESOLVE_HOST:

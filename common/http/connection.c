@@ -34,7 +34,8 @@ connection_new(struct event_base *base, void *arg)
 	connection->socket = socket;
 	connection->fd = -1;
 	connection->since_ms = clock_ms();
-	connection->watch = evbuffer_add_cb(bufferevent_get_input(socket), input_changed, connection);
+	connection->watch =
+		evbuffer_add_cb(bufferevent_get_input(socket), input_changed, connection);
 	bufferevent_disable(socket, EV_WRITE);   /* or it would be waited for, and at once undone */
 	bufferevent_setwatermark(socket, EV_READ, 0, INPUT_MAX);
 	/* evhttp sets the socket after this returns; our reference shows whether it did. */
@@ -101,7 +102,8 @@ adopt(struct http_server *server, struct connection *connection)
 	/* The bufferevent's callback argument is evhttp's connection, unless evhttp gave it up. */
 	bufferevent_getcb(connection->socket, NULL, NULL, NULL, &ev);
 	if (!ev)
-		evbuffer_remove_cb_entry(bufferevent_get_input(connection->socket), connection->watch);
+		evbuffer_remove_cb_entry(bufferevent_get_input(connection->socket),
+					 connection->watch);
 	bufferevent_decref(connection->socket);
 	if (!ev) {
 		free(connection);

@@ -45,7 +45,8 @@ check_body(struct connection *connection, uint64_t waited)
 	const struct http_options *options = &connection->server->options;
 
 	if (waited > (uint64_t)options->body_timeout_ms)
-		connection_refuse(connection, ERR_REQUEST_TIMEOUT, "The body did not arrive in time.");
+		connection_refuse(connection, ERR_REQUEST_TIMEOUT,
+				  "The body did not arrive in time.");
 	else if (waited > RATE_GRACE_MS &&
 		 connection->guard.body_bytes * 1000 < waited * RATE_BYTES_PER_S)
 		connection_refuse(connection, ERR_REQUEST_TIMEOUT,

@@ -155,7 +155,8 @@ void
 http_only_query(struct request *rq, const char *const *known)
 {
 	struct http_exchange *http = rq->http;
-	struct field_fault *bad = arena_array(&rq->arena, struct field_fault, http->query_count + 1);
+	struct field_fault *bad =
+		arena_array(&rq->arena, struct field_fault, http->query_count + 1);
 	int count = 0;
 
 	for (int i = 0; i < http->query_count; i++) {
@@ -207,7 +208,8 @@ http_json(struct request *rq, bool empty_ok)
 		return http->json;
 	if (http->body_length == 0) {
 		if (!empty_ok)
-			fail(rq, ERR_BAD_JSON, .detail = "The body is empty; a JSON object is expected.");
+			fail(rq, ERR_BAD_JSON,
+			     .detail = "The body is empty; a JSON object is expected.");
 		return http->json = cJSON_CreateObject();
 	}
 	type = http_header(rq, "Content-Type");

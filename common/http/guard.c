@@ -39,16 +39,14 @@ static const struct {
 static const unsigned char kinds[256] = {
 	0, 0, 0, 0, 0, 0, 0, 0, 0, V, 0, 0, 0, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	V, A, T, TOKEN | VALUE, A, A, A, A, T, T, A, A, T, A, A, T,   /* SP ! " # $ % & ' ( ) * + , - . / */
+	/*  ! " #  $ % & '  ( ) * +  , - . / */
+	V, A, T, TOKEN | VALUE, A, A, A, A, T, T, A, A, T, A, A, T,
 	D, D, D, D, D, D, D, D, D, D, T, T, T, T, T, T,
 	T, H, H, H, H, H, H, A, A, A, A, A, A, A, A, A,
 	A, A, A, A, A, A, A, A, A, A, A, T, T, T, A, A,   /* [ \ ] ^ _ */
 	A, H, H, H, H, H, H, A, A, A, A, A, A, A, A, A,
 	A, A, A, A, A, A, A, A, A, A, A, T, A, T, A, 0,   /* { | } ~ DEL */
-	V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V,
-	V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V,
-	V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V,
-	V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V,
+	[128 ... 255] = V,
 };
 
 #undef V
@@ -169,8 +167,10 @@ take_version(struct guard *guard, const char *at, const char *end)
 	static const char expected[] = "HTTP/1.";
 
 	for (; at < end; at++) {
-		if (guard->length < 7 ? *at != expected[guard->length]
-				      : guard->length == 7 ? *at != '0' && *at != '1' : *at != '\r')
+		bool fits = guard->length < 7 ? *at == expected[guard->length]
+			    : guard->length == 7 ? *at == '0' || *at == '1' : *at == '\r';
+
+		if (!fits)
 			return bad(guard, "The request line does not end with HTTP/1.1.");
 		if (guard->length++ == 8) {
 			await_line_feed(guard, AT_HEADER);
@@ -288,7 +288,8 @@ keep_value(struct guard *guard, const char *from, size_t length)
 	if (guard->length + length >= sizeof(guard->word))
 		return false;
 	for (size_t i = 0; i < length; i++)
-		guard->word[guard->length++] = from[i] >= 'A' && from[i] <= 'Z' ? from[i] | 32 : from[i];
+		guard->word[guard->length++] =
+			from[i] >= 'A' && from[i] <= 'Z' ? from[i] | 32 : from[i];
 	return true;
 }
 
@@ -370,8 +371,9 @@ take_chunk_size(struct guard *guard, const char *at, const char *end)
 {
 	for (; at < end; at++) {
 		if (IS(*at, HEX) && guard->length < 6) {
-			guard->left = guard->left * 16 +
-				      (uint64_t)(IS(*at, DIGIT) ? *at - '0' : (*at | 32) - 'a' + 10);
+			guard->left =
+				guard->left * 16 +
+				(uint64_t)(IS(*at, DIGIT) ? *at - '0' : (*at | 32) - 'a' + 10);
 			guard->length++;
 			continue;
 		}

@@ -51,7 +51,8 @@ const char *http_header(struct request *rq, const char *name);   /* NULL when ab
 const char *http_query(struct request *rq, const char *name);    /* NULL when absent */
 const char *http_param(struct request *rq, const char *name);    /* of the path */
 int64_t http_id(struct request *rq);          /* {id}; 404 when it is not a positive integer */
-/* Fails with 400 naming every query parameter that is not in the NULL-terminated list. */
+/* Fails with 400 naming every query parameter that is not in the NULL-terminated list or is
+ * given twice. */
 void http_only_query(struct request *rq, const char *const *known);
 /* The body as a JSON object (strict); 415, 400 otherwise. An empty body is an empty object
  * when empty_ok. */
@@ -63,8 +64,10 @@ void reply_json_length(struct request *rq, int status, const char *json, size_t 
 void reply_tree(struct request *rq, int status, const cJSON *tree);
 void reply_text(struct request *rq, int status, const char *type, const char *body);
 void reply_empty(struct request *rq, int status);
+/* Replaces one of the same name. Control bytes in the value become spaces. */
 void reply_header(struct request *rq, const char *name, const char *value);
-/* Sets the reply to the fault's problem document (and Retry-After). */
+/* Sets the reply to the fault's problem document (and Retry-After, WWW-Authenticate). Headers
+ * set before stay. What an internal fault says is not shown. */
 void reply_fault(struct request *rq, const struct fault *fault);
 
 /* ---- routes ---- */
@@ -90,7 +93,8 @@ struct router;
 struct router *router_new(void);
 /* The route must live as long as the router. A duplicate is a bug: die. */
 void router_add(struct router *router, struct route *route);
-/* Finds the route and fills the exchange's params. Fails: 404, or 405 with Allow. */
+/* Finds the route and fills the exchange's params. Fails: 404, 405 with Allow, or 413 when the
+ * body is larger than the route takes. */
 const struct route *router_find(struct router *router, struct request *rq);
 /* Calls each(route, arg) in order of registration. */
 void router_each(struct router *router, void (*each)(struct route *route, void *arg), void *arg);

@@ -168,7 +168,8 @@ allowed_text(struct request *rq, unsigned allowed)
 
 	for (int i = 0; i < METHODS; i++)
 		if (allowed & 1u << i)
-			text = arena_printf(&rq->arena, "%s%s%s", text, *text ? ", " : "", methods[i]);
+			text = arena_printf(&rq->arena, "%s%s%s", text, *text ? ", " : "",
+					    methods[i]);
 	return text;
 }
 
@@ -179,7 +180,8 @@ check_size(struct request *rq, const struct route *route)
 
 	if (rq->http->body_length > most)
 		fail(rq, ERR_TOO_LARGE,
-		     .detail = arena_printf(&rq->arena, "The body has %zu bytes; %zu are allowed here.",
+		     .detail = arena_printf(&rq->arena,
+					    "The body has %zu bytes; %zu are allowed here.",
 					    rq->http->body_length, most));
 }
 

@@ -107,7 +107,8 @@ on_request(struct evhttp_request *ev, void *arg)
 
 	/* The guard has seen this request whole, or it and evhttp read the bytes differently. */
 	if (!connection || connection->guard.complete <= connection->dispatched) {
-		log_error("evhttp and the guard disagree", "target", evhttp_request_get_uri(ev), NULL);
+		log_error("evhttp and the guard disagree", "target", evhttp_request_get_uri(ev),
+			  NULL);
 		server->stats.refused_smuggle++;
 		evhttp_connection_free(evhttp_request_get_connection(ev));
 		return;

@@ -150,14 +150,16 @@ wire_send(struct work *work)
 	bool has_body = reply->status != 204 && reply->status != 304;
 	struct iovec parts[2] = {
 		{ .iov_base = head.data, .iov_len = head.length },
-		{ .iov_base = (char *)(uintptr_t)reply->body, .iov_len = has_body ? reply->length : 0 },
+		{ .iov_base = (char *)(uintptr_t)reply->body,
+		  .iov_len = has_body ? reply->length : 0 },
 	};
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
 	ssize_t sent = 0;
 
 	connection->since_ms = clock_ms();
 	if (close)
-		evhttp_add_header(evhttp_request_get_output_headers(work->ev), "Connection", "close");
+		evhttp_add_header(evhttp_request_get_output_headers(work->ev), "Connection",
+				  "close");
 	if (evbuffer_get_length(bufferevent_get_output(connection->socket)) == 0)
 		sent = sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent < 0 && errno != EAGAIN && errno != EINTR) {

@@ -1,4 +1,4 @@
-/* tests/unit/test_http_guard.c -- the guard takes requests of one meaning and refuses all others. */
+/* tests/unit/test_http_guard.c -- the guard takes only requests of one meaning. */
 #include "unit.h"
 
 #include <stdlib.h>
@@ -113,8 +113,9 @@ check_probe(const struct probe *probe, size_t step)
 		free(bytes);
 	}
 	if (guard.refusal != probe->refusal || guard.complete != probe->complete)
-		unit_fail("in steps of %zu: %s\nrefusal %d (%s), complete %lu\n", step, probe->bytes,
-			  (int)guard.refusal, guard.reason ? guard.reason : "", guard.complete);
+		unit_fail("in steps of %zu: %s\nrefusal %d (%s), complete %lu\n", step,
+			  probe->bytes, (int)guard.refusal, guard.reason ? guard.reason : "",
+			  guard.complete);
 }
 
 static void
@@ -190,7 +191,8 @@ percent_decoding_is_strict(void **state)
 {
 	char good[] = "a%20b+c%2Fd%C3%a9";
 	char plus[] = "a+b%2B";
-	char nul[] = "a%00", cut[] = "a%2", odd[] = "%zz", latin[] = "%e9", surrogate[] = "%ed%a0%80";
+	char nul[] = "a%00", cut[] = "a%2", odd[] = "%zz", latin[] = "%e9",
+	     surrogate[] = "%ed%a0%80";
 	char overlong[] = "%c0%af";
 
 	assert_true(decode_percent(good, false));

@@ -1,4 +1,4 @@
-/* tests/unit/test_http_server.c -- the server over real sockets: order, refusals, deadlines, drain. */
+/* tests/unit/test_http_server.c -- order, refusals, deadlines and drain over real sockets. */
 #include "unit.h"
 
 #include "http_child.h"
@@ -135,8 +135,8 @@ expect(const char *request, const char *first, const char *second)
 	const char *reply = ask(request);
 
 	if (!strstr(reply, first) || (second && !strstr(reply, second)))
-		unit_fail("request: %.300s\nreply: %.900s\nexpected: %s and %s\n", request, reply, first,
-			  second ? second : "");
+		unit_fail("request: %.300s\nreply: %.900s\nexpected: %s and %s\n", request, reply,
+			  first, second ? second : "");
 }
 
 static int
@@ -176,7 +176,8 @@ a_request_is_answered_and_the_connection_kept(void **state)
 static void
 a_chunked_body_is_put_together(void **state)
 {
-	expect("POST /echo" HOST "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+	expect("POST /echo" HOST
+	       "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
 	       "200 OK", "\r\n\r\nabcde");
 }
 
@@ -215,7 +216,8 @@ pipelined_requests_are_answered_in_order(void **state)
 	int fd = dial(&server);
 	const char *first, *second, *third;
 
-	say(fd, GET("/sleep?ms=100") "POST /echo" HOST "Content-Length: 6\r\n\r\nsecond" GET("/items/new"));
+	say(fd, GET("/sleep?ms=100") "POST /echo" HOST
+				     "Content-Length: 6\r\n\r\nsecond" GET("/items/new"));
 	hear(fd, heard, sizeof(heard), 3, 2000);
 	first = strstr(heard, "\r\n\r\na");
 	second = strstr(heard, "\r\n\r\nsecond");
@@ -254,7 +256,8 @@ smuggling_is_refused_and_the_connection_closed(void **state)
 		"POST /echo" HOST "Content-Length: +3\r\n\r\nabc",
 		"POST /echo" HOST "Content-Length : 3\r\n\r\nabc",
 		"POST /echo" HOST "Transfer-Encoding: xchunked\r\n\r\n",
-		"POST /echo" HOST "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+		"POST /echo" HOST
+		"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
 		"GET /items/new HTTP/1.1\nHost: a\n\n",
 		"GET /items/new" HOST "Host: b\r\n\r\n",
 		"GET /items/new HTTP/1.1\r\n\r\n",
@@ -272,7 +275,8 @@ smuggling_is_refused_and_the_connection_closed(void **state)
 		say(fd, GET("/items/new"));
 		hear(fd, heard, sizeof(heard), 0, 2000);
 		if (strncmp(heard, "HTTP/1.1 400 ", 13) != 0 || count_of(heard, "HTTP/1.1 ") != 1 ||
-		    !strstr(heard, "Connection: close") || !strstr(heard, "\"code\":\"bad_request\"") ||
+		    !strstr(heard, "Connection: close") ||
+		    !strstr(heard, "\"code\":\"bad_request\"") ||
 		    !strstr(heard, "application/problem+json") || strstr(heard, "literal"))
 			unit_fail("probe: %s\nreply: %s\n", probes[i], heard);
 		close(fd);
@@ -293,7 +297,8 @@ too_much_is_refused(void **state)
 		strcpy(request, head);
 		memset(request + strlen(head), 'y', 300000);
 		request[strlen(head) + 300000] = '\0';
-		expect(request, large ? "200 OK" : "413 ", large ? "Content-Length: 300000" : "too_large");
+		expect(request, large ? "200 OK" : "413 ",
+		       large ? "Content-Length: 300000" : "too_large");
 	}
 	snprintf(request, sizeof(request), "GET /items/new" HOST "X: %020000d\r\n\r\n", 1);
 	expect(request, "400 ", "larger than 16 KiB");
@@ -315,7 +320,8 @@ other_methods_are_refused(void **state)
 static void
 routes_are_found(void **state)
 {
-	expect(GET("/items/7/by-ref/crm%3Aa%2Fb?q=x+y%26z"), "200 OK", "item 7 ref crm:a/b q x y&z");
+	expect(GET("/items/7/by-ref/crm%3Aa%2Fb?q=x+y%26z"), "200 OK",
+	       "item 7 ref crm:a/b q x y&z");
 	expect(GET("/items/new/by-ref/x"), "200 OK", "literal");
 	expect("PATCH /items/new" HOST "Content-Length: 2\r\n\r\nhi", "200 OK", "\r\n\r\nhi");
 	expect(GET("/items/0/by-ref/x"), "404 ", "not_found");
