@@ -110,9 +110,9 @@ struct entity {
 	const char *read;         /* roles that list and read */
 	const char *write;        /* roles that create, patch, upsert, batch; NULL: only verbs do */
 	const char *remove;       /* roles that delete; NULL: cannot be deleted */
-	const char *computed;     /* columns clients never write, space separated (number, totals); so are
-	                           * always id, version, created_at, updated_at, source_version, and
-	                           * status when verbs move it */
+	const char *computed;     /* columns clients never write, space separated (number, totals);
+	                           * always so: id, version, created_at, updated_at, source_version,
+	                           * and status when verbs move it */
 	const char *secret;       /* columns never shown anywhere; written unless also computed */
 	const char *search;       /* columns that ?q= looks in */
 	struct restricted restricted[3];
@@ -128,9 +128,10 @@ struct entity {
 	 * NULL on create. It may collect problems with fault_field. It also runs on a body that will
 	 * be refused, so that every bad field is named; then its effects are rolled back. What it
 	 * adds may be computed columns; what the client sends may not.
-	 * saved: rows and lines are written; compute totals (set-based SQL), check rules. Runs before
-	 * the event, which carries what it wrote. upserted: after saved, when the record came by
-	 * reference from another system. deleting: before the DELETE. */
+	 * saved: rows and lines are written; compute totals (set-based SQL), check rules. Runs
+	 * before the event, which carries what it wrote.
+	 * upserted: after saved, when the record came by reference from another system.
+	 * deleting: before the DELETE. */
 	void (*prepare)(struct request *rq, struct record *record, cJSON *body);
 	void (*saved)(struct request *rq, struct record *record, bool created);
 	void (*upserted)(struct request *rq, struct record *record, bool created);
