@@ -24,7 +24,9 @@ class Contract:
         return None, None
 
     def schema(self, operation, status):
-        response = operation["responses"].get(str(status)) or operation["responses"].get("default")
+        responses = operation["responses"]
+        response = (responses.get(str(status)) or responses.get(f"{status // 100}XX")
+                    or responses.get("default"))
         if response and "$ref" in response:
             response = self.document["components"]["responses"][response["$ref"].split("/")[-1]]
         for content in (response or {}).get("content", {}).values():
@@ -41,8 +43,8 @@ class Contract:
         self.checked[key] = self.checked.get(key, 0) + 1
         if self.checked[key] > EACH_AT_MOST or not reply.raw:
             return
-        assert str(reply.status) in operation["responses"] or "default" in operation["responses"], \
-            f"{key} is not among the responses"
+        assert {str(reply.status), f"{reply.status // 100}XX", "default"} & set(
+            operation["responses"]), f"{key} is not among the responses"
         schema = self.schema(operation, reply.status)
         if schema and "json" in reply.headers.get("content-type", ""):
             jsonschema.Draft202012Validator(
