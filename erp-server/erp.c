@@ -4,19 +4,31 @@
 extern const struct migration daemon_migrations[];
 
 static const char *const roles[] = {
-	"admin", "sales", "warehouse", "purchasing", "production", "finance", "hr", "viewer", "bridge",
-	NULL,
+	"admin",   "sales", "warehouse", "purchasing", "production",
+	"finance", "hr",    "viewer",    "bridge",     NULL,
 };
 
 static struct entity *const entities[] = {
 	/* sales */
-	&customer_entity, &price_list_entity, &sales_order_entity, &delivery_entity,
+	&customer_entity,
+	&price_list_entity,
+	&sales_order_entity,
+	&delivery_entity,
 	/* inventory */
-	&item_entity, &warehouse_entity, &location_entity, &stock_move_entity,
-	&stock_reservation_entity, &stock_adjustment_entity,
+	&item_entity,
+	&warehouse_entity,
+	&location_entity,
+	&stock_move_entity,
+	&stock_reservation_entity,
+	&stock_adjustment_entity,
 	/* finance */
-	&company_entity, &currency_entity, &ledger_account_entity, &posting_rule_entity,
-	&journal_entry_entity, &invoice_entity, &payment_entity,
+	&company_entity,
+	&currency_entity,
+	&ledger_account_entity,
+	&posting_rule_entity,
+	&journal_entry_entity,
+	&invoice_entity,
+	&payment_entity,
 	NULL,
 };
 

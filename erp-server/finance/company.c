@@ -2,14 +2,18 @@
 #include "erp.h"
 
 struct entity company_entity = {
-	.name = "company", .path = "companies",
+	.name = "company",
+	.path = "companies",
 	.text = "The one whose books these are.",
-	.read = "*", .write = "finance",
+	.read = "*",
+	.write = "finance",
 };
 
 struct entity currency_entity = {
-	.name = "currency", .path = "currencies",
+	.name = "currency",
+	.path = "currencies",
 	.text = "What amounts are counted in.",
-	.read = "*", .write = "finance",
+	.read = "*",
+	.write = "finance",
 	.search = "code name",
 };

@@ -14,9 +14,9 @@ static const char sql_post[] =
 
 static const char sql_cancel[] = "UPDATE invoice SET status = 'cancelled' WHERE id = $1";
 
-static const char sql_fallen_due[] =
-	"SELECT id FROM invoice WHERE status IN ('posted', 'partially_paid') AND due_date < current_date "
-	"AND kind = 'invoice' ORDER BY id LIMIT 500";
+static const char sql_fallen_due[] = "SELECT id FROM invoice WHERE status IN ('posted', "
+				     "'partially_paid') AND due_date < current_date "
+				     "AND kind = 'invoice' ORDER BY id LIMIT 500";
 
 static void verb_post(struct request *rq, struct record *invoice, cJSON *body);
 static void verb_cancel(struct request *rq, struct record *invoice, cJSON *body);
@@ -39,9 +39,10 @@ static const struct verb verbs[] = {
 	  .text = "Gives it its number and books it; it cannot be changed after that." },
 	{ "credit", "finance", .from = "posted partially_paid paid overdue",
 	  .event = "invoice.credited", .params = credit_params, .run = invoice_credit,
-	  .text = "Makes and books a credit note, answered here, that takes back some or all of it." },
-	{ "cancel", "finance sales", .from = "draft", .event = "invoice.cancelled", .run = verb_cancel,
-	  .text = "Drops the draft." },
+	  .text = "Makes and books a credit note, answered here, that takes back some or all of "
+		  "it." },
+	{ "cancel", "finance sales", .from = "draft", .event = "invoice.cancelled",
+	  .run = verb_cancel, .text = "Drops the draft." },
 	{ 0 },
 };
 
@@ -86,15 +87,18 @@ verb_post(struct request *rq, struct record *invoice, cJSON *body)
 	customer = record_lock(rq, &customer_entity, record_id(invoice, "customer_id"));
 	row = db_one(rq, sql_post, P_ID(invoice->id));
 	ledger_post(rq, &(struct posting){
-		.document = "invoice", .entity = "invoice", .id = invoice->id,
-		.date = record_text(invoice, "invoice_date"),
-		.currency = record_text(invoice, "currency"),
-		.customer_id = customer->id, .due_date = record_text(invoice, "due_date"),
-		.memo = row_text(row, "number"),
-		.amounts = { { "total", record_text(invoice, "total") },
-			     { "net", row_text(row, "net") },
-			     { "tax", record_text(invoice, "tax_amount") } },
-	});
+				.document = "invoice",
+				.entity = "invoice",
+				.id = invoice->id,
+				.date = record_text(invoice, "invoice_date"),
+				.currency = record_text(invoice, "currency"),
+				.customer_id = customer->id,
+				.due_date = record_text(invoice, "due_date"),
+				.memo = row_text(row, "number"),
+				.amounts = { { "total", record_text(invoice, "total") },
+					     { "net", row_text(row, "net") },
+					     { "tax", record_text(invoice, "tax_amount") } },
+			});
 	invoice_refresh(rq, ids_of(rq, invoice));
 	if (order != NULL) {
 		order_refresh(rq, order_ids(rq, order->id));

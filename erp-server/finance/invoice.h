@@ -20,8 +20,8 @@ void invoice_credit(struct request *rq, struct record *invoice, struct cJSON *bo
 
 /* Lines of a new invoice or credit note from a statement's rows; refuses the bad ones by place.
  * Columns: unknown, nothing, too_much, arithmetic, and those named in copied. */
-struct cJSON *invoice_lines(struct request *rq, struct rows *wanted, const char *id_name,
-			    const char *too_much);
+struct cJSON *
+invoice_lines(struct request *rq, struct rows *wanted, const char *id_name, const char *too_much);
 
 /* An object with these columns of the row, each as a string. */
 void invoice_copy(struct cJSON *to, const struct row *row, const char *const *columns);

@@ -1,21 +1,12 @@
 /* erp-server/finance/invoice_credit.c -- takes back some or all of a posted invoice. */
 #include <string.h>
 
+#include "credit_sums.sql.h"
 #include "credit_wanted.sql.h"
 #include "erp.h"
 #include "finance/invoice.h"
 #include "finance/ledger.h"
 #include "sales/order.h"
-
-/* What the invoice still owes is credited at once; the rest stays open for the customer. */
-static const char sql_sums[] =
-	"SELECT s.*, s.total - s.tax_amount AS net, least(s.total, i.balance)::numeric(18,2) AS credited,"
-	" (s.total - least(s.total, i.balance))::numeric(18,2) AS balance,"
-	" CASE WHEN s.total <= i.balance THEN 'paid' ELSE 'posted' END AS status,"
-	" current_date AS invoice_date, gapless_number('CN', current_date) AS number, to_json(now()) #>> '{}' AS posted_at "
-	"FROM invoice i, (SELECT sum(l.amount)::numeric(18,2) AS amount, sum(l.tax_amount)::numeric(18,2) AS tax_amount,"
-	"  (sum(l.amount) + CASE WHEN $3 = 'exclusive' THEN sum(l.tax_amount) ELSE 0 END)::numeric(18,2) AS total"
-	"  FROM json_to_recordset($2::json) AS l (amount numeric, tax_amount numeric)) s WHERE i.id = $1";
 
 static struct record *make_note(struct request *rq, struct record *invoice, cJSON *lines,
 				const struct row *sums, const char *reason);
@@ -34,21 +25,26 @@ invoice_credit(struct request *rq, struct record *invoice, cJSON *body)
 	if (record_text(invoice, "sales_order_id") != NULL)
 		order = record_lock(rq, &sales_order_entity, record_id(invoice, "sales_order_id"));
 	customer = record_lock(rq, &customer_entity, record_id(invoice, "customer_id"));
-	wanted = db_all(rq, sql_credit_wanted, P_ID(invoice->id), P_TEXT(given ? json_text(rq, given) : NULL));
+	wanted = db_all(rq, sql_credit_wanted, P_ID(invoice->id),
+			P_TEXT(given ? json_text(rq, given) : NULL));
 	if (!rows_any(wanted))
 		fail(rq, ERR_RULE, .detail = "All of this invoice is credited already.");
 	lines = invoice_lines(rq, wanted, "invoice_line_id",
 			      "More is to be credited than was invoiced and not credited yet.");
-	sums = db_one(rq, sql_sums, P_ID(invoice->id), P_TEXT(json_text(rq, lines)),
+	sums = db_one(rq, sql_credit_sums, P_ID(invoice->id), P_TEXT(json_text(rq, lines)),
 		      P_TEXT(record_text(invoice, "tax_mode")));
 	note = make_note(rq, invoice, lines, sums, json_string(body, "reason"));
 	ledger_post(rq, &(struct posting){
-		.document = "credit_note", .entity = "invoice", .id = note->id,
-		.currency = record_text(invoice, "currency"), .customer_id = customer->id,
-		.memo = row_text(sums, "number"),
-		.amounts = { { "total", row_text(sums, "total") }, { "net", row_text(sums, "net") },
-			     { "tax", row_text(sums, "tax_amount") } },
-	});
+				.document = "credit_note",
+				.entity = "invoice",
+				.id = note->id,
+				.currency = record_text(invoice, "currency"),
+				.customer_id = customer->id,
+				.memo = row_text(sums, "number"),
+				.amounts = { { "total", row_text(sums, "total") },
+					     { "net", row_text(sums, "net") },
+					     { "tax", row_text(sums, "tax_amount") } },
+			});
 	invoice_refresh(rq, arena_printf(&rq->arena, "{%lld}", (long long)invoice->id));
 	if (order != NULL) {
 		order_refresh(rq, order_ids(rq, order->id));
@@ -63,8 +59,9 @@ make_note(struct request *rq, struct record *invoice, cJSON *lines, const struct
 	  const char *reason)
 {
 	static const char *const copied[] = { "currency", "tax_mode", NULL };
-	static const char *const summed[] = { "number", "status", "invoice_date", "amount", "tax_amount",
-		"total", "credited", "balance", NULL };
+	static const char *const summed[] = { "number",   "status",     "invoice_date",
+					      "amount",   "tax_amount", "total",
+					      "credited", "balance",    NULL };
 	cJSON *note = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(note, "kind", "credit_note");

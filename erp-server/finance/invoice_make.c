@@ -15,7 +15,8 @@ static const char sql_dates[] =
 /* $2: do prices contain the tax? */
 static const char sql_sums[] =
 	"SELECT sum(amount)::numeric(18,2) AS amount, sum(tax_amount)::numeric(18,2) AS tax_amount,"
-	" (sum(amount) + CASE WHEN $2 = 'exclusive' THEN sum(tax_amount) ELSE 0 END)::numeric(18,2) AS total "
+	" (sum(amount) + CASE WHEN $2 = 'exclusive' THEN sum(tax_amount) ELSE 0 "
+	"END)::numeric(18,2) AS total "
 	"FROM json_to_recordset($1::json) AS l (amount numeric, tax_amount numeric)";
 
 void
@@ -27,8 +28,9 @@ order_invoice(struct request *rq, struct record *order, cJSON *body)
 	const cJSON *given = json_get(body, "lines");
 	struct rows *wanted = db_all(rq, sql_invoice_wanted, P_ID(order->id),
 				     P_TEXT(given ? json_text(rq, given) : NULL));
-	struct row *when = db_one(rq, sql_dates, P_ID(order->id), P_TEXT(json_string(body, "invoice_date")),
-				  P_TEXT(json_string(body, "due_date")));
+	struct row *when =
+		db_one(rq, sql_dates, P_ID(order->id), P_TEXT(json_string(body, "invoice_date")),
+		       P_TEXT(json_string(body, "due_date")));
 	cJSON *invoice = cJSON_CreateObject();
 	cJSON *lines;
 
@@ -36,8 +38,9 @@ order_invoice(struct request *rq, struct record *order, cJSON *body)
 		fault_field(rq, "due_date", "out_of_range", "is before the invoice date");
 	if (!rows_any(wanted))
 		fail(rq, ERR_RULE,
-		     .detail = arena_printf(&rq->arena, "Nothing of sales order %s is delivered and not invoiced.",
-					    record_text(order, "number")),
+		     .detail = arena_printf(
+			     &rq->arena, "Nothing of sales order %s is delivered and not invoiced.",
+			     record_text(order, "number")),
 		     .hint = "Ship something first, or name the lines to invoice in advance.");
 	lines = invoice_lines(rq, wanted, "order_line_id",
 			      "More is to be invoiced than is ordered and not invoiced yet.");
@@ -45,8 +48,10 @@ order_invoice(struct request *rq, struct record *order, cJSON *body)
 	json_add_integer(invoice, "customer_id", record_id(order, "customer_id"));
 	invoice_copy(invoice, order->row, copied);
 	invoice_copy(invoice, when, dates);
-	invoice_copy(invoice, db_one(rq, sql_sums, P_TEXT(json_text(rq, lines)),
-				     P_TEXT(record_text(order, "tax_mode"))), sums);
+	invoice_copy(invoice,
+		     db_one(rq, sql_sums, P_TEXT(json_text(rq, lines)),
+			    P_TEXT(record_text(order, "tax_mode"))),
+		     sums);
 	cJSON_AddItemToObject(invoice, "lines", lines);
 	record_reply(rq, record_create(rq, &invoice_entity, invoice), 201);
 }
@@ -63,8 +68,9 @@ static void check_line(struct request *rq, const struct row *row, int n, const c
 cJSON *
 invoice_lines(struct request *rq, struct rows *wanted, const char *id_name, const char *too_much)
 {
-	static const char *const copied[] = { "quantity", "unit_price", "discount_percent",
-		"tax_percent", "amount", "tax_amount", "description", NULL };
+	static const char *const copied[] = { "quantity",    "unit_price", "discount_percent",
+					      "tax_percent", "amount",     "tax_amount",
+					      "description", NULL };
 	cJSON *lines = cJSON_CreateArray();
 	cJSON *members = cJSON_CreateObject();
 	cJSON *arithmetic = cJSON_AddArrayToObject(members, "lines");

@@ -1,35 +1,43 @@
-/* erp-server/finance/ledger.c -- posts documents by rules, and takes manual entries that balance. */
+/* erp-server/finance/ledger.c -- posts documents by rules, and takes manual entries that balance.
+ */
 #include "finance/ledger.h"
 
 #include "base/text.h"
 #include "erp.h"
 #include "ledger_post.sql.h"
 
-static const char sql_balance[] =
-	"SELECT coalesce(sum(debit), 0) AS debit, coalesce(sum(credit), 0) AS credit, count(*) AS lines,"
-	" coalesce(sum(debit), 0) <> coalesce(sum(credit), 0) AS differ "
-	"FROM journal_line WHERE journal_entry_id = $1";
+static const char sql_balance[] = "SELECT coalesce(sum(debit), 0) AS debit, coalesce(sum(credit), "
+				  "0) AS credit, count(*) AS lines,"
+				  " coalesce(sum(debit), 0) <> coalesce(sum(credit), 0) AS differ "
+				  "FROM journal_line WHERE journal_entry_id = $1";
 
 static void entry_prepare(struct request *rq, struct record *entry, cJSON *body);
 static void entry_saved(struct request *rq, struct record *entry, bool created);
 
 struct entity ledger_account_entity = {
-	.name = "ledger_account", .path = "ledger-accounts",
+	.name = "ledger_account",
+	.path = "ledger-accounts",
 	.text = "A row of the chart of accounts.",
-	.read = "finance purchasing", .write = "finance",
+	.read = "finance purchasing",
+	.write = "finance",
 	.search = "code name",
 };
 
 struct entity posting_rule_entity = {
-	.name = "posting_rule", .path = "posting-rules",
+	.name = "posting_rule",
+	.path = "posting-rules",
 	.text = "Which account takes which amount of a document.",
-	.read = "finance", .write = "finance", .remove = "finance",
+	.read = "finance",
+	.write = "finance",
+	.remove = "finance",
 };
 
 struct entity journal_entry_entity = {
-	.name = "journal_entry", .path = "journal-entries",
+	.name = "journal_entry",
+	.path = "journal-entries",
 	.text = "Debits and credits that balance; never changed, only reversed.",
-	.read = "finance", .write = "finance",
+	.read = "finance",
+	.write = "finance",
 	.computed = "number kind source_entity source_id",
 	.search = "number memo",
 	.lines = { { "lines", "journal_line", "journal_entry_id" } },

@@ -12,18 +12,18 @@
 struct request;
 
 struct posting {
-	const char *document;      /* posting_rule.document: "invoice" */
-	const char *entity;        /* the document's entity and id */
+	const char *document; /* posting_rule.document: "invoice" */
+	const char *entity;   /* the document's entity and id */
 	int64_t id;
-	const char *date;          /* NULL: today */
-	const char *currency;      /* NULL: the company's */
-	int64_t customer_id;       /* for receivable rows, 0 for none */
-	const char *due_date;      /* for receivable rows */
+	const char *date;     /* NULL: today */
+	const char *currency; /* NULL: the company's */
+	int64_t customer_id;  /* for receivable rows, 0 for none */
+	const char *due_date; /* for receivable rows */
 	const char *memo;
 	struct {
 		const char *role;
 		const char *amount;
-	} amounts[4];              /* ended by a NULL role */
+	} amounts[4]; /* ended by a NULL role */
 };
 
 /* Queued, not awaited. */

@@ -5,6 +5,7 @@
 #include "erp.h"
 #include "finance/invoice.h"
 #include "finance/ledger.h"
+#include "payment_applied.sql.h"
 #include "payment_check.sql.h"
 #include "payment_oldest.sql.h"
 
@@ -12,7 +13,8 @@ static const char sql_currency[] = "SELECT currency FROM customer WHERE id = $1"
 
 static const char sql_lock_oldest[] =
 	"SELECT i.id FROM payment p JOIN invoice i ON i.customer_id = p.customer_id "
-	"WHERE p.id = $1 AND i.balance > 0 AND i.kind = 'invoice' ORDER BY i.id FOR NO KEY UPDATE OF i";
+	"WHERE p.id = $1 AND i.balance > 0 AND i.kind = 'invoice' ORDER BY i.id FOR NO KEY UPDATE "
+	"OF i";
 
 static const char sql_lock_named[] =
 	"SELECT i.id FROM invoice i WHERE i.id IN (SELECT a.invoice_id FROM payment_allocation a "
@@ -23,18 +25,9 @@ static const char sql_insert_named[] =
 	"SELECT $1, $2::bigint + row_number() OVER (), w.invoice_id, w.amount "
 	"FROM json_to_recordset($3::json) AS w (invoice_id bigint, amount numeric(18,2))";
 
-/* What the new allocations (after place $2) come to; the row says how the payment stands now. */
-static const char sql_applied[] =
-	"WITH sums AS (SELECT coalesce(sum(amount), 0) AS whole,"
-	"  coalesce(sum(amount) FILTER (WHERE position > $2), 0) AS fresh"
-	"  FROM payment_allocation WHERE payment_id = $1) "
-	"UPDATE payment p SET allocated = s.whole, unapplied = greatest(p.amount - s.whole, 0) FROM sums s "
-	"WHERE p.id = $1 RETURNING s.whole, s.fresh, p.amount, p.amount - (s.whole - s.fresh) AS had,"
-	" p.unapplied, s.whole > p.amount AS too_much";
-
-static const char sql_touched[] =
-	"SELECT DISTINCT invoice_id FROM payment_allocation WHERE payment_id = $1 AND position > $2 "
-	"ORDER BY invoice_id";
+static const char sql_touched[] = "SELECT DISTINCT invoice_id FROM payment_allocation WHERE "
+				  "payment_id = $1 AND position > $2 "
+				  "ORDER BY invoice_id";
 
 static const char sql_last_place[] =
 	"SELECT coalesce(max(position), 0) AS place FROM payment_allocation WHERE payment_id = $1";
@@ -44,7 +37,8 @@ static void payment_saved(struct request *rq, struct record *payment, bool creat
 static void verb_allocate(struct request *rq, struct record *payment, cJSON *body);
 
 static const struct param_spec allocation_params[] = {
-	{ "invoice_id", COLUMN_INTEGER, .required = true, .references = "invoice", .text = "Invoice to pay." },
+	{ "invoice_id", COLUMN_INTEGER, .required = true, .references = "invoice",
+	  .text = "Invoice to pay." },
 	{ "amount", COLUMN_NUMERIC, .required = true, .scale = 2, .text = "How much of it." },
 	{ 0 },
 };
@@ -62,9 +56,11 @@ static const struct verb verbs[] = {
 };
 
 struct entity payment_entity = {
-	.name = "payment", .path = "payments",
+	.name = "payment",
+	.path = "payments",
 	.text = "Money a customer sent, and which invoices it pays.",
-	.read = "finance sales viewer", .write = "finance",
+	.read = "finance sales viewer",
+	.write = "finance",
 	.computed = "number allocated unapplied",
 	.search = "number reference",
 	.lines = { { "allocations", "payment_allocation", "payment_id", "date" } },
@@ -82,7 +78,8 @@ payment_prepare(struct request *rq, struct record *payment, cJSON *body)
 	int64_t customer_id;
 
 	if (payment != NULL)
-		fail(rq, ERR_INVALID_STATE, .detail = "A payment is in the books and stays as it is.",
+		fail(rq, ERR_INVALID_STATE,
+		     .detail = "A payment is in the books and stays as it is.",
 		     .hint = "Unapplied money is given to invoices by /allocate.");
 	if (json_get(body, "allocations") != NULL && json_get(body, "auto_allocate") == NULL)
 		cJSON_AddFalseToObject(body, "auto_allocate");
@@ -93,8 +90,8 @@ payment_prepare(struct request *rq, struct record *payment, cJSON *body)
 		json_add_string(body, "currency", row_text(customer, "currency"));
 }
 
-static struct row *apply(struct request *rq, struct record *payment, struct record *customer,
-			 int64_t place);
+static struct row *
+apply(struct request *rq, struct record *payment, struct record *customer, int64_t place);
 
 static void
 payment_saved(struct request *rq, struct record *payment, bool created)
@@ -111,13 +108,17 @@ payment_saved(struct request *rq, struct record *payment, bool created)
 		db_do(rq, sql_payment_oldest, P_ID(payment->id));
 	row = apply(rq, payment, customer, 0);
 	ledger_post(rq, &(struct posting){
-		.document = "payment", .entity = "payment", .id = payment->id,
-		.date = record_text(payment, "date"), .currency = record_text(payment, "currency"),
-		.customer_id = customer->id, .memo = record_text(payment, "number"),
-		.amounts = { { "received", record_text(payment, "amount") },
-			     { "allocated", row_text(row, "whole") },
-			     { "unapplied", row_text(row, "unapplied") } },
-	});
+				.document = "payment",
+				.entity = "payment",
+				.id = payment->id,
+				.date = record_text(payment, "date"),
+				.currency = record_text(payment, "currency"),
+				.customer_id = customer->id,
+				.memo = record_text(payment, "number"),
+				.amounts = { { "received", record_text(payment, "amount") },
+					     { "allocated", row_text(row, "whole") },
+					     { "unapplied", row_text(row, "unapplied") } },
+			});
 	record_changed(rq, customer, "customer.finance_changed");
 }
 
@@ -132,7 +133,8 @@ verb_allocate(struct request *rq, struct record *payment, cJSON *body)
 	struct row *row;
 
 	if (named != NULL) {
-		db_do(rq, sql_insert_named, P_ID(payment->id), P_ID(place), P_TEXT(json_text(rq, named)));
+		db_do(rq, sql_insert_named, P_ID(payment->id), P_ID(place),
+		      P_TEXT(json_text(rq, named)));
 		db_all(rq, sql_lock_named, P_ID(payment->id), P_ID(place));
 	} else {
 		db_all(rq, sql_lock_oldest, P_ID(payment->id));
@@ -142,11 +144,14 @@ verb_allocate(struct request *rq, struct record *payment, cJSON *body)
 		db_do(rq, sql_payment_oldest, P_ID(payment->id));
 	row = apply(rq, payment, customer, place);
 	ledger_post(rq, &(struct posting){
-		.document = "allocation", .entity = "payment", .id = payment->id,
-		.currency = record_text(payment, "currency"), .customer_id = customer->id,
-		.memo = record_text(payment, "number"),
-		.amounts = { { "allocated", row_text(row, "fresh") } },
-	});
+				.document = "allocation",
+				.entity = "payment",
+				.id = payment->id,
+				.currency = record_text(payment, "currency"),
+				.customer_id = customer->id,
+				.memo = record_text(payment, "number"),
+				.amounts = { { "allocated", row_text(row, "fresh") } },
+			});
 	record_changed(rq, customer, "customer.finance_changed");
 }
 
@@ -165,7 +170,7 @@ apply(struct request *rq, struct record *payment, struct record *customer, int64
 	struct row *row;
 
 	check_allocations(rq, payment, place);
-	row = db_one(rq, sql_applied, P_ID(payment->id), P_ID(place));
+	row = db_one(rq, sql_payment_applied, P_ID(payment->id), P_ID(place));
 	if (row_bool(row, "too_much")) {
 		cJSON *members = cJSON_CreateObject();
 
@@ -194,8 +199,9 @@ apply(struct request *rq, struct record *payment, struct record *customer, int64
 		for (int i = 0; i < count; i++) {
 			record_reload(rq, invoices[i]);
 			record_changed(rq, invoices[i],
-				       strcmp(record_text(invoices[i], "status"), "paid") == 0 ?
-					       "invoice.paid" : "invoice.partially_paid");
+				       strcmp(record_text(invoices[i], "status"), "paid") == 0
+					       ? "invoice.paid"
+					       : "invoice.partially_paid");
 		}
 	}
 	return row;

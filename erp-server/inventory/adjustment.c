@@ -1,25 +1,18 @@
 /* erp-server/inventory/adjustment.c -- stock found, lost or brought in without an order. */
+#include "adjustment_check.sql.h"
 #include "erp.h"
 #include "finance/ledger.h"
 #include "inventory/stock.h"
-
-static const char sql_check[] =
-	"SELECT i.sku, i.type = 'goods' AND NOT EXISTS (SELECT FROM item_component c WHERE c.item_id = i.id)"
-	"  AS stockable, coalesce(s.on_hand, 0)::numeric(18,4) AS on_hand,"
-	"  coalesce(s.reserved, 0)::numeric(18,4) AS reserved, a.quantity,"
-	"  a.quantity < 0 AS loss, a.quantity + coalesce(s.on_hand, 0) < 0 AS too_much, w.code "
-	"FROM stock_adjustment a JOIN item i ON i.id = a.item_id JOIN warehouse w ON w.id = a.warehouse_id "
-	"LEFT JOIN LATERAL (SELECT s.on_hand, s.reserved FROM item_stock s"
-	"  WHERE s.item_id = a.item_id AND s.warehouse_id = a.warehouse_id) s ON true "
-	"WHERE a.id = $1";
 
 static void adjustment_prepare(struct request *rq, struct record *adjustment, cJSON *body);
 static void adjustment_saved(struct request *rq, struct record *adjustment, bool created);
 
 struct entity stock_adjustment_entity = {
-	.name = "stock_adjustment", .path = "stock-adjustments",
+	.name = "stock_adjustment",
+	.path = "stock-adjustments",
 	.text = "Stock found, lost or brought in without an order; takes effect at once.",
-	.read = "*", .write = "warehouse purchasing production",
+	.read = "*",
+	.write = "warehouse purchasing production",
 	.computed = "number value",
 	.search = "number reason",
 	.restricted = { { "unit_cost value", "finance purchasing warehouse production" } },
@@ -31,7 +24,8 @@ static void
 adjustment_prepare(struct request *rq, struct record *adjustment, cJSON *body)
 {
 	if (adjustment != NULL)
-		fail(rq, ERR_INVALID_STATE, .detail = "A stock adjustment has taken effect and stays as it is.",
+		fail(rq, ERR_INVALID_STATE,
+		     .detail = "A stock adjustment has taken effect and stays as it is.",
 		     .hint = "Make another one with the opposite quantity.");
 }
 
@@ -45,10 +39,10 @@ adjustment_saved(struct request *rq, struct record *adjustment, bool created)
 	bool loss;
 
 	stock_hold_item(rq, &hold, item_id);
-	row = db_one(rq, sql_check, P_ID(adjustment->id));
+	row = db_one(rq, sql_adjustment_check, P_ID(adjustment->id));
 	if (!row_bool(row, "stockable"))
-		fault_field(rq, "item_id", "not_stocked", "%s is a service or a bundle and has no stock",
-			    row_text(row, "sku"));
+		fault_field(rq, "item_id", "not_stocked",
+			    "%s is a service or a bundle and has no stock", row_text(row, "sku"));
 	fault_raise_collected(rq);
 	if (row_bool(row, "too_much")) {
 		cJSON *members = cJSON_CreateObject();
@@ -64,11 +58,12 @@ adjustment_saved(struct request *rq, struct record *adjustment, bool created)
 	loss = row_bool(row, "loss");
 	value = stock_adjust(rq, adjustment->id);
 	ledger_post(rq, &(struct posting){
-		.document = loss ? "stock_loss" : "stock_gain",
-		.entity = "stock_adjustment", .id = adjustment->id,
-		.memo = record_text(adjustment, "reason"),
-		.amounts = { { "value", value } },
-	});
+				.document = loss ? "stock_loss" : "stock_gain",
+				.entity = "stock_adjustment",
+				.id = adjustment->id,
+				.memo = record_text(adjustment, "reason"),
+				.amounts = { { "value", value } },
+			});
 	if (loss)
 		stock_take_back(rq, &hold, item_id, record_id(adjustment, "warehouse_id"));
 	else

@@ -22,9 +22,8 @@ static const char sql_with_company[] =
 	"JOIN sales_order_component o ON o.order_line_id = c.order_line_id "
 	"WHERE c.item_id = ANY ($1::bigint[]) ORDER BY item_id";
 
-static const char sql_reserve[] =
-	"SELECT array_agg(DISTINCT id)::text AS ids "
-	"FROM stock_reserve($1::bigint[], $2::bigint[]) AS id";
+static const char sql_reserve[] = "SELECT array_agg(DISTINCT id)::text AS ids "
+				  "FROM stock_reserve($1::bigint[], $2::bigint[]) AS id";
 
 static const char sql_unreserve[] =
 	"SELECT array_agg(DISTINCT id)::text AS ids FROM stock_unreserve($1, $2) AS id";
@@ -56,14 +55,16 @@ static const char sql_sweep[] =
 	"ORDER BY d.item_id LIMIT 100";
 
 struct entity stock_move_entity = {
-	.name = "stock_move", .path = "stock-moves",
+	.name = "stock_move",
+	.path = "stock-moves",
 	.text = "A quantity that went from one location to another.",
 	.read = "*",
 	.restricted = { { "value", "finance purchasing warehouse production" } },
 };
 
 struct entity stock_reservation_entity = {
-	.name = "stock_reservation", .path = "stock-reservations",
+	.name = "stock_reservation",
+	.path = "stock-reservations",
 	.text = "Stock held for a line of an order.",
 	.read = "*",
 };
@@ -163,7 +164,8 @@ stock_take_back(struct request *rq, const struct stock_hold *hold, int64_t item_
 static void
 orders_changed(struct request *rq, const char *orders, const char *event)
 {
-	struct rows *ids = db_all(rq, "SELECT unnest($1::bigint[]) AS id ORDER BY id", P_TEXT(orders));
+	struct rows *ids =
+		db_all(rq, "SELECT unnest($1::bigint[]) AS id ORDER BY id", P_TEXT(orders));
 	struct record **records = arena_array(&rq->arena, struct record *, rows_count(ids) + 1);
 
 	if (!rows_any(ids))
@@ -188,7 +190,8 @@ stock_issue(struct request *rq, int64_t delivery_id)
 
 		cJSON_AddItemToObject(members, "lines", json_own(rq, row_text(missing, "lines")));
 		fail(rq, ERR_NOT_IN_STOCK, .members = members,
-		     .detail = "What is on hand, less what is reserved for other orders, does not cover the delivery.",
+		     .detail = "What is on hand, less what is reserved for other orders, does not "
+			       "cover the delivery.",
 		     .hint = "Receive or transfer stock, or make a smaller delivery.");
 	}
 	return row_text(db_one(rq, sql_stock_issue, P_ID(delivery_id)), "cost");
@@ -219,8 +222,9 @@ stock_done(struct request *rq, const struct stock_hold *hold)
 		if (is_other(rq, hold->items[i], rows_at(now, i)))
 			record_changed(rq, hold->items[i], "item.availability_changed");
 	for (int i = 0; i < rows_count(bundles); i++)
-		record_changed(rq, record_lock(rq, &item_entity, row_id(rows_at(bundles, i), "item_id")),
-			       "item.availability_changed");
+		record_changed(
+			rq, record_lock(rq, &item_entity, row_id(rows_at(bundles, i), "item_id")),
+			"item.availability_changed");
 }
 
 /* Held for a bundle's sake only, an item may be as it was. */

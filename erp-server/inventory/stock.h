@@ -21,9 +21,9 @@ struct request;
 struct record;
 
 struct stock_hold {
-	struct record **items;    /* locked, with their state from before */
+	struct record **items; /* locked, with their state from before */
 	int count;
-	const char *ids;          /* "{3,5}" */
+	const char *ids; /* "{3,5}" */
 };
 
 /* The items an order's lines take out of stock (a bundle's components), or the ones named. Held

@@ -14,18 +14,22 @@ static void warehouse_prepare(struct request *rq, struct record *warehouse, cJSO
 static void warehouse_saved(struct request *rq, struct record *warehouse, bool created);
 
 struct entity warehouse_entity = {
-	.name = "warehouse", .path = "warehouses",
+	.name = "warehouse",
+	.path = "warehouses",
 	.text = "A place that holds stock.",
-	.read = "*", .write = "warehouse",
+	.read = "*",
+	.write = "warehouse",
 	.search = "code name",
 	.prepare = warehouse_prepare,
 	.saved = warehouse_saved,
 };
 
 struct entity location_entity = {
-	.name = "location", .path = "locations",
+	.name = "location",
+	.path = "locations",
 	.text = "One end of a stock move.",
-	.read = "*", .write = "warehouse",
+	.read = "*",
+	.write = "warehouse",
 	.search = "code name",
 };
 

@@ -1,9 +1,9 @@
 /* erp-server/sales/customer.c -- who buys from us: master data, what he owes, and price lists. */
 #include "erp.h"
 
-#define OPEN_BALANCE(condition)                                                                    \
-	"(SELECT coalesce(sum(CASE i.kind WHEN 'invoice' THEN i.balance ELSE -i.balance END), 0)"  \
-	"::numeric(18,2) FROM invoice i WHERE i.customer_id = t.id AND i.balance > 0"              \
+#define OPEN_BALANCE(condition)                                                                   \
+	"(SELECT coalesce(sum(CASE i.kind WHEN 'invoice' THEN i.balance ELSE -i.balance END), 0)" \
+	"::numeric(18,2) FROM invoice i WHERE i.customer_id = t.id AND i.balance > 0"             \
 	" AND i.currency = t.currency" condition ")"
 
 struct entity customer_entity = {
@@ -26,9 +26,11 @@ struct entity customer_entity = {
 };
 
 struct entity price_list_entity = {
-	.name = "price_list", .path = "price-lists",
+	.name = "price_list",
+	.path = "price-lists",
 	.text = "Prices for the customers it is given to.",
-	.read = "*", .write = "sales finance",
+	.read = "*",
+	.write = "sales finance",
 	.search = "name",
 	.lines = { { "entries", "price_list_entry", "price_list_id" } },
 };

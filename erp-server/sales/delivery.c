@@ -9,7 +9,8 @@
 
 static const char sql_ship[] =
 	"UPDATE delivery SET status = 'shipped', shipped_at = now(), cost = $2,"
-	" carrier = coalesce($3, carrier), tracking_number = coalesce($4, tracking_number) WHERE id = $1";
+	" carrier = coalesce($3, carrier), tracking_number = coalesce($4, tracking_number) WHERE "
+	"id = $1";
 
 static const char sql_picked[] = "UPDATE delivery SET picked_at = now() WHERE id = $1";
 static const char sql_packed[] = "UPDATE delivery SET packed_at = now() WHERE id = $1";
@@ -31,14 +32,16 @@ static const struct param_spec ship_params[] = {
 static const struct verb verbs[] = {
 	{ "pick", "warehouse sales", .from = "draft", .to = "picked", .event = "delivery.picked",
 	  .run = verb_pick, .text = "The goods were taken from their shelves." },
-	{ "pack", "warehouse sales", .from = "draft picked", .to = "packed", .event = "delivery.packed",
-	  .run = verb_pack, .text = "The goods are ready to leave." },
+	{ "pack", "warehouse sales", .from = "draft picked", .to = "packed",
+	  .event = "delivery.packed", .run = verb_pack, .text = "The goods are ready to leave." },
 	{ "ship", "warehouse sales", .from = "draft picked packed", .event = "delivery.shipped",
 	  .params = ship_params, .run = verb_ship, .text = "The goods have left the warehouse." },
 	{ "deliver", "warehouse sales", .from = "shipped", .to = "delivered",
-	  .event = "delivery.delivered", .run = verb_deliver, .text = "The customer has the goods." },
+	  .event = "delivery.delivered", .run = verb_deliver,
+	  .text = "The customer has the goods." },
 	{ "cancel", "warehouse sales", .from = "draft picked packed", .to = "cancelled",
-	  .event = "delivery.cancelled", .run = verb_cancel, .text = "The goods stay where they are." },
+	  .event = "delivery.cancelled", .run = verb_cancel,
+	  .text = "The goods stay where they are." },
 	{ 0 },
 };
 
@@ -74,7 +77,9 @@ order_deliver(struct request *rq, struct record *order, cJSON *body)
 
 	if (!rows_any(wanted))
 		fail(rq, ERR_RULE,
-		     .detail = arena_printf(&rq->arena, "Nothing of sales order %s is open, reserved and not on a delivery yet.",
+		     .detail = arena_printf(&rq->arena,
+					    "Nothing of sales order %s is open, reserved and not "
+					    "on a delivery yet.",
 					    record_text(order, "number")),
 		     .hint = "Bring in stock; it is reserved by itself.");
 	json_add_integer(delivery, "sales_order_id", order->id);
@@ -102,10 +107,11 @@ lines_of(struct request *rq, struct rows *wanted)
 				    "unknown_reference", "is no line of this order");
 		else if (!row_bool(row, "goods"))
 			fault_field(rq, arena_printf(&rq->arena, "%s.order_line_id", line),
-				    "not_stocked", "%s is a service and needs no delivery", row_text(row, "sku"));
+				    "not_stocked", "%s is a service and needs no delivery",
+				    row_text(row, "sku"));
 		if (row_bool(row, "nothing"))
-			fault_field(rq, arena_printf(&rq->arena, "%s.quantity", line), "out_of_range",
-				    "must be more than 0");
+			fault_field(rq, arena_printf(&rq->arena, "%s.quantity", line),
+				    "out_of_range", "must be more than 0");
 		too_much = too_much || row_bool(row, "too_much");
 		shortage = shortage || row_bool(row, "short");
 		json_add_integer(item, "order_line_id", row_id(row, "order_line_id"));
@@ -157,24 +163,28 @@ verb_pack(struct request *rq, struct record *delivery, cJSON *body)
 static void
 verb_ship(struct request *rq, struct record *delivery, cJSON *body)
 {
-	struct record *order = record_lock(rq, &sales_order_entity, record_id(delivery, "sales_order_id"));
+	struct record *order =
+		record_lock(rq, &sales_order_entity, record_id(delivery, "sales_order_id"));
 	struct stock_hold hold;
 	const char *cost;
 
 	if (strcmp(record_text(order, "status"), "on_hold") == 0)
 		fail(rq, ERR_INVALID_STATE,
 		     .detail = arena_printf(&rq->arena, "Sales order %s is on hold: %s.",
-					    record_text(order, "number"), record_text(order, "hold_reason")),
+					    record_text(order, "number"),
+					    record_text(order, "hold_reason")),
 		     .hint = "Release the order first.");
 	stock_hold_order(rq, &hold, order->id);
 	cost = stock_issue(rq, delivery->id);
 	db_do(rq, sql_ship, P_ID(delivery->id), P_TEXT(cost), P_TEXT(json_string(body, "carrier")),
 	      P_TEXT(json_string(body, "tracking_number")));
 	ledger_post(rq, &(struct posting){
-		.document = "delivery", .entity = "delivery", .id = delivery->id,
-		.memo = record_text(delivery, "number"),
-		.amounts = { { "cost", cost } },
-	});
+				.document = "delivery",
+				.entity = "delivery",
+				.id = delivery->id,
+				.memo = record_text(delivery, "number"),
+				.amounts = { { "cost", cost } },
+			});
 	order_refresh(rq, order_ids(rq, order->id));
 	record_changed(rq, order, "sales_order.shipped");
 	stock_done(rq, &hold);

@@ -4,11 +4,12 @@
 #include "order_credit.sql.h"
 #include "sales/order.h"
 
-static const char sql_customer[] =
-	"SELECT name, active, credit_status, credit_limit FROM customer WHERE id = $1 FOR NO KEY UPDATE";
+static const char sql_customer[] = "SELECT name, active, credit_status, credit_limit FROM customer "
+				   "WHERE id = $1 FOR NO KEY UPDATE";
 
 static const char sql_lines[] =
-	"SELECT count(*) AS lines, string_agg(DISTINCT i.sku, ', ') FILTER (WHERE NOT i.active) AS inactive "
+	"SELECT count(*) AS lines, string_agg(DISTINCT i.sku, ', ') FILTER (WHERE NOT i.active) AS "
+	"inactive "
 	"FROM sales_order_line l JOIN item i ON i.id = l.item_id WHERE l.sales_order_id = $1";
 
 static const char sql_components[] =
@@ -91,8 +92,7 @@ const struct verb sales_order_verbs[] = {
 	  .text = "What was not delivered is lost; its reservations are released." },
 	{ "deliveries", "sales warehouse", .from = "confirmed partially_delivered",
 	  .params = delivery_params, .run = order_deliver, .text = "Makes a draft delivery." },
-	{ "invoices", "sales finance",
-	  .from = "confirmed partially_delivered delivered closed",
+	{ "invoices", "sales finance", .from = "confirmed partially_delivered delivered closed",
 	  .params = invoice_params, .run = order_invoice, .text = "Makes a draft invoice." },
 	{ 0 },
 };
@@ -169,10 +169,12 @@ check_customer(struct request *rq, struct record *order)
 		     .hint = "Finance can set the customer's credit status to ok.");
 	if (row_bool(credit, "too_much"))
 		fail(rq, ERR_CREDIT_LIMIT, .members = members,
-		     .detail = arena_printf(&rq->arena,
-			"Open balance %s, open orders %s and this order's %s exceed the limit of %s.",
-			row_text(credit, "open_balance"), row_text(credit, "open_orders"),
-			row_text(credit, "order_total"), row_text(credit, "credit_limit")),
+		     .detail = arena_printf(
+			     &rq->arena,
+			     "Open balance %s, open orders %s and this order's %s exceed the limit "
+			     "of %s.",
+			     row_text(credit, "open_balance"), row_text(credit, "open_orders"),
+			     row_text(credit, "order_total"), row_text(credit, "credit_limit")),
 		     .hint = "Take a payment or let finance raise the limit.");
 }
 
@@ -213,7 +215,8 @@ verb_cancel(struct request *rq, struct record *order, cJSON *body)
 		fail(rq, ERR_INVALID_STATE,
 		     .detail = arena_printf(&rq->arena, "Sales order %s has documents: %s.",
 					    record_text(order, "number"), what),
-		     .hint = "Cancel its drafts first; what was delivered or invoiced stays: close the order.");
+		     .hint = "Cancel its drafts first; what was delivered or invoiced stays: close "
+			     "the order.");
 	give_up(rq, order, sql_cancel);
 }
 

@@ -3,9 +3,10 @@
 
 #include "base/text.h"
 #include "erp.h"
+#include "order_check.sql.h"
 #include "order_defaults.sql.h"
 #include "order_refresh.sql.h"
-#include "order_same_lines.sql.h"
+#include "order_same.sql.h"
 #include "order_totals.sql.h"
 #include "sales/order.h"
 
@@ -15,23 +16,12 @@ static const char sql_promise[] =
 	"  ON i.id = l.item_id WHERE l.sales_order_id = o.id AND l.short > 0)) "
 	"WHERE o.id = ANY ($1::bigint[])";
 
-static const char sql_check_view[] =
-	"SELECT json_build_object('sales_order_id', o.id, 'promised_date', o.promised_date, 'lines',"
-	" (SELECT coalesce(json_agg(json_build_object('order_line_id', l.id, 'item_id', l.item_id,"
-	"   'ordered', l.quantity::text, 'reserved', l.reserved::text, 'delivered', l.delivered::text,"
-	"   'short', greatest(l.quantity - l.lost - l.delivered - l.reserved, 0)::text,"
-	"   'available', coalesce(item_available(l.item_id), 0)::numeric(18,4)::text)"
-	"   ORDER BY l.position, l.id), '[]')"
-	"  FROM sales_order_line l JOIN item i ON i.id = l.item_id"
-	"  WHERE l.sales_order_id = o.id AND i.type = 'goods')) "
-	"FROM sales_order o WHERE o.id = $1";
-
 static void order_prepare(struct request *rq, struct record *order, cJSON *body);
 static void order_saved(struct request *rq, struct record *order, bool created);
 static void order_upserted(struct request *rq, struct record *order, bool created);
 
 static const struct view views[] = {
-	{ "availability", "*", sql_check_view,
+	{ "availability", "*", sql_order_check,
 	  "What is reserved for each line, what is short, and what else is available." },
 	{ 0 },
 };
@@ -40,8 +30,9 @@ struct entity sales_order_entity = {
 	.name = "sales_order", .path = "sales-orders",
 	.text = "What a customer has ordered, and how far it is.",
 	.read = "*", .write = "sales bridge",
-	.computed = "number status delivery_status invoice_status amount tax_amount total invoiced_total"
-		" promised_date hold_reason confirmed_at held_at closed_at cancelled_at",
+	.computed = "number status delivery_status invoice_status amount tax_amount total"
+		    " invoiced_total promised_date hold_reason confirmed_at held_at closed_at"
+		    " cancelled_at",
 	.search = "number customer_reference",
 	.derived = {
 		{ "customer_ref", COLUMN_TEXT,
@@ -78,6 +69,15 @@ order_prepare(struct request *rq, struct record *order, cJSON *body)
 		fill_defaults(rq, order, body, lines);
 }
 
+/* A decimal as its text; NULL when it is none. */
+static const char *
+number_text(const cJSON *node)
+{
+	if (json_is_number(node))
+		return json_number_text(node);
+	return cJSON_IsString(node) ? node->valuestring : NULL;
+}
+
 /* Zero and less are refused here, where the line's place is known. */
 static void
 check_quantities(struct request *rq, const cJSON *lines)
@@ -85,14 +85,13 @@ check_quantities(struct request *rq, const cJSON *lines)
 	const cJSON *line;
 	int n = 0;
 
-	cJSON_ArrayForEach (line, lines) {
-		const cJSON *node = json_get(line, "quantity");
-		const char *text = json_is_number(node) ? json_number_text(node) :
-							  json_string(line, "quantity");
+	cJSON_ArrayForEach(line, lines)
+	{
+		const char *text = number_text(json_get(line, "quantity"));
 
 		if (text != NULL && (text[0] == '-' || strpbrk(text, "123456789") == NULL))
-			fault_field(rq, arena_printf(&rq->arena, "lines[%d].quantity", n), "out_of_range",
-				    "must be more than 0");
+			fault_field(rq, arena_printf(&rq->arena, "lines[%d].quantity", n),
+				    "out_of_range", "must be more than 0");
 		n++;
 	}
 }
@@ -108,7 +107,8 @@ fill_defaults(struct request *rq, struct record *order, cJSON *body, cJSON *line
 	cJSON *prices;
 	cJSON *line;
 
-	cJSON_ArrayForEach (line, lines) {
+	cJSON_ArrayForEach(line, lines)
+	{
 		if (cJSON_IsObject(line) && json_get(line, "unit_price") == NULL &&
 		    json_integer(line, "item_id", &item_id))
 			text_addf(&items, "%s%lld", items.length ? "," : "", (long long)item_id);
@@ -130,11 +130,12 @@ fill_defaults(struct request *rq, struct record *order, cJSON *body, cJSON *line
 	if (items.length == 0 || row_null(row, "prices"))
 		return;
 	prices = json_own(rq, row_text(row, "prices"));
-	cJSON_ArrayForEach (line, lines) {
+	cJSON_ArrayForEach(line, lines)
+	{
 		if (cJSON_IsObject(line) && json_get(line, "unit_price") == NULL &&
 		    json_integer(line, "item_id", &item_id)) {
-			cJSON *price = json_get(prices,
-				arena_printf(&rq->arena, "%lld", (long long)item_id));
+			cJSON *price = json_get(
+				prices, arena_printf(&rq->arena, "%lld", (long long)item_id));
 
 			if (json_is_number(price))
 				json_add_string(line, "unit_price", json_number_text(price));
@@ -142,47 +143,52 @@ fill_defaults(struct request *rq, struct record *order, cJSON *body, cJSON *line
 	}
 }
 
+static bool repeats_members(struct request *rq, struct record *order, cJSON *body);
+
 /* Of a confirmed order only remarks may change. What repeats its present content is let through
  * (and taken out, so that nothing is written). */
 static void
 refuse_amendment(struct request *rq, struct record *order, cJSON *body)
 {
-	static const char *const free_fields[] = { "notes", "customer_reference", "requested_date" };
 	cJSON *lines = json_get(body, "lines");
+	cJSON *agreed = json_get(body, "agreed_total");
+	struct row *row = db_one(rq, sql_order_same, P_ID(order->id),
+				 P_TEXT(cJSON_IsArray(lines) ? json_text(rq, lines) : NULL),
+				 P_TEXT(number_text(agreed)));
+
+	if (lines != NULL)
+		cJSON_DetachItemViaPointer(body, lines);
+	if (agreed != NULL)
+		cJSON_DetachItemViaPointer(body, agreed);
+	if (row_bool(row, "same") && repeats_members(rq, order, body))
+		return;
+	fail(rq, ERR_INVALID_STATE,
+	     .detail =
+		     arena_printf(&rq->arena, "Sales order %s is %s; it can no longer be changed.",
+				  record_text(order, "number"), record_text(order, "status")),
+	     .hint = "Cancel it, or close it and make another order.");
+}
+
+/* What is unknown or no remark of ours is left for the engine to refuse. */
+static bool
+repeats_members(struct request *rq, struct record *order, cJSON *body)
+{
+	static const char remarks[] = " notes customer_reference requested_date ";
 	cJSON *now = json_own(rq, order->json);
 	cJSON *member, *next;
-	bool amended = false;
 
-	if (cJSON_IsArray(lines)) {
-		struct row *row = db_one(rq, sql_order_same_lines, P_ID(order->id),
-					 P_TEXT(json_text(rq, lines)));
-
-		amended = !row_bool(row, "same");
-		cJSON_DetachItemViaPointer(body, lines);
-	}
-	for (member = body->child; member != NULL && !amended; member = next) {
+	for (member = body->child; member != NULL; member = next) {
 		const cJSON *present = json_get(now, member->string);
-		bool free_field = false;
+		const char *name = arena_printf(&rq->arena, " %s ", member->string);
 
 		next = member->next;
-		for (size_t i = 0; i < sizeof(free_fields) / sizeof(free_fields[0]); i++)
-			free_field = free_field || strcmp(member->string, free_fields[i]) == 0;
-		if (free_field || present == NULL)
-			continue;   /* an unknown member is the engine's to refuse */
-		if (strcmp(member->string, "agreed_total") == 0)
-			amended = !row_bool(db_one(rq, "SELECT $1::numeric IS NOT DISTINCT FROM $2::numeric AS same",
-						   P_TEXT(json_is_number(member) ? json_number_text(member) :
-										   member->valuestring),
-						   P_TEXT(record_text(order, "agreed_total"))), "same");
-		else
-			amended = strcmp(json_text(rq, member), json_text(rq, present)) != 0;
+		if (present == NULL || strstr(remarks, name) != NULL)
+			continue;
+		if (strcmp(json_text(rq, member), json_text(rq, present)) != 0)
+			return false;
 		cJSON_DetachItemViaPointer(body, member);
 	}
-	if (amended)
-		fail(rq, ERR_INVALID_STATE,
-		     .detail = arena_printf(&rq->arena, "Sales order %s is %s; it can no longer be changed.",
-					    record_text(order, "number"), record_text(order, "status")),
-		     .hint = "Cancel it, or close it and make another order.");
+	return true;
 }
 
 /* ---- after it is written ---- */
@@ -198,8 +204,9 @@ order_saved(struct request *rq, struct record *order, bool created)
 		json_add_string(members, "agreed_total", row_text(sums, "agreed_total"));
 		json_add_string(members, "total", row_text(sums, "total"));
 		fail(rq, ERR_TOTAL_MISMATCH, .members = members, .field = "agreed_total",
-		     .detail = arena_printf(&rq->arena, "Agreed were %s, the lines come to %s.",
-					    row_text(sums, "agreed_total"), row_text(sums, "total")));
+		     .detail =
+			     arena_printf(&rq->arena, "Agreed were %s, the lines come to %s.",
+					  row_text(sums, "agreed_total"), row_text(sums, "total")));
 	}
 }
 

@@ -1,6 +1,6 @@
-"""tests/api/test_erp_deliveries.py -- deliveries: drafts share what is reserved, shipping moves it."""
+"""tests/api/test_erp_deliveries.py -- drafts share what is reserved, shipping moves it."""
 from erp_records import (adjust, again, available, booked, confirmed, deliver, events, item, line,
-                         quantities, refused, verb)
+                         order, quantities, refused, verb)
 
 
 def some(made, *amounts):
@@ -31,9 +31,11 @@ def test_a_delivery_goes_from_draft_to_delivered(erp):
 def test_a_shipped_delivery_is_not_shipped_or_cancelled_again(erp):
     delivery = deliver(erp, confirmed(erp, [line(item(erp, stock=1))]))
     for name in ("ship", "pick", "cancel"):
-        assert refused(lambda: verb(erp, "deliveries", delivery, name), 409)["code"] == "invalid_state"
+        assert refused(lambda: verb(erp, "deliveries", delivery, name),
+                       409)["code"] == "invalid_state"
     draft = confirmed(erp, [line(item(erp, stock=1))])
-    refused(lambda: verb(erp, "deliveries", verb(erp, "sales-orders", draft, "deliveries"), "deliver"), 409)
+    refused(lambda: verb(erp, "deliveries", verb(erp, "sales-orders", draft, "deliveries"),
+                         "deliver"), 409)
 
 
 def test_two_drafts_never_share_a_piece(erp):
@@ -89,14 +91,15 @@ def test_bad_lines_are_named_by_their_place(erp):
         {"order_line_id": first, "quantity": "-1"}, {"order_line_id": second, "quantity": "1"},
         {"order_line_id": other["lines"][0]["id"], "quantity": "1"}]}),
         422, "lines[0].quantity", "lines[1].order_line_id", "lines[2].order_line_id")
-    refused(lambda: verb(erp, "sales-orders", made, "deliveries", {"lines": [{"order_line_id": first}]}),
+    refused(lambda: verb(erp, "sales-orders", made, "deliveries",
+                         {"lines": [{"order_line_id": first}]}),
             422, "lines[0].quantity")
-    refused(lambda: verb(erp, "sales-orders", made, "deliveries", {"everything": True}), 422, "everything")
+    refused(lambda: verb(erp, "sales-orders", made, "deliveries", {"everything": True}), 422,
+            "everything")
 
 
 def test_a_draft_order_is_not_delivered(erp):
-    made = erp.post("/sales-orders", {"customer_id": confirmed(erp, [line(item(erp))])["customer_id"],
-                                      "lines": [line(item(erp, stock=1))]})
+    made = order(erp, [line(item(erp, stock=1))])
     refused(lambda: verb(erp, "sales-orders", made, "deliveries"), 409)
 
 

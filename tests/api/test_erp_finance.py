@@ -1,13 +1,14 @@
 """tests/api/test_erp_finance.py -- invoices, payments, credit notes and the ledger behind them."""
 import datetime
 
-from erp_records import (again, booked, confirmed, customer, deliver, events, invoiced, item, line, order,
-                         pay, quantities, refused, sold, trial_balance, verb)
+from erp_records import (again, booked, confirmed, customer, deliver, events, invoiced, item, line,
+                         order, pay, quantities, refused, sold, trial_balance, verb)
 from waiting import eventually
 
 
 def parts(made, *amounts):
-    return [{"order_line_id": one["id"], "quantity": amount} for one, amount in zip(made["lines"], amounts)]
+    return [{"order_line_id": one["id"], "quantity": amount}
+            for one, amount in zip(made["lines"], amounts)]
 
 
 def test_posting_gives_a_number_a_due_date_and_books_it(erp):
@@ -19,7 +20,8 @@ def test_posting_gives_a_number_a_due_date_and_books_it(erp):
     assert (draft["status"], draft["number"], draft["balance"]) == ("draft", None, "0.00")
     moved, invoice = booked(erp, lambda: verb(erp, "invoices", draft, "post"))
     assert moved == {"1100": 120, "4000": -100, "2200": -20}
-    assert (invoice["status"], invoice["total"], invoice["balance"]) == ("posted", "120.00", "120.00")
+    assert (invoice["status"], invoice["total"], invoice["balance"]) == (
+        "posted", "120.00", "120.00")
     day = datetime.date.fromisoformat(invoice["invoice_date"])
     assert invoice["due_date"] == str(day + datetime.timedelta(days=10))
     buyer = again(erp, "customers", buyer)
@@ -29,10 +31,12 @@ def test_posting_gives_a_number_a_due_date_and_books_it(erp):
 
 
 def test_contained_tax_is_taken_out_of_revenue(erp):
-    made = confirmed(erp, [line(item(erp, stock=1), "1", "119", tax_percent="19")], tax_mode="inclusive")
+    made = confirmed(erp, [line(item(erp, stock=1), "1", "119", tax_percent="19")],
+                     tax_mode="inclusive")
     deliver(erp, made)
     moved, invoice = booked(erp, lambda: invoiced(erp, made))
-    assert (invoice["amount"], invoice["tax_amount"], invoice["total"]) == ("119.00", "19.00", "119.00")
+    assert (invoice["amount"], invoice["tax_amount"], invoice["total"]) == (
+        "119.00", "19.00", "119.00")
     assert moved == {"1100": 119, "4000": -100, "2200": -19}
 
 
@@ -42,7 +46,8 @@ def test_invoice_numbers_have_no_gaps(erp):
 
 
 def test_parts_of_a_line_come_to_its_amount_exactly(erp):
-    made = confirmed(erp, [line(item(erp, stock=3), "3", "3.3333", tax_percent="7")], tax_mode="exclusive")
+    made = confirmed(erp, [line(item(erp, stock=3), "3", "3.3333", tax_percent="7")],
+                     tax_mode="exclusive")
     deliver(erp, made)
     assert (made["amount"], made["tax_amount"]) == ("10.00", "0.70")
     invoices = [invoiced(erp, made, parts(made, "1")) for _ in range(3)]
@@ -55,7 +60,8 @@ def test_parts_of_a_line_come_to_its_amount_exactly(erp):
 def test_a_cancelled_draft_leaves_its_quantity_to_be_invoiced(erp):
     made = confirmed(erp, [line(item(erp, stock=3), "3", "3.3333")])
     deliver(erp, made)
-    drafts = [verb(erp, "sales-orders", made, "invoices", {"lines": parts(made, "1")}) for _ in range(2)]
+    drafts = [verb(erp, "sales-orders", made, "invoices", {"lines": parts(made, "1")})
+              for _ in range(2)]
     verb(erp, "invoices", drafts[0], "cancel")
     verb(erp, "invoices", drafts[1], "post")
     assert invoiced(erp, made)["amount"] == "6.66"
@@ -68,7 +74,8 @@ def test_only_what_is_delivered_is_invoiced_by_default_and_never_more_than_order
     deliver(erp, made, parts(made, "2"))
     assert invoiced(erp, made)["lines"][0]["quantity"] == "2.0000"
     refused(lambda: verb(erp, "sales-orders", made, "invoices"), 422)
-    problem = refused(lambda: verb(erp, "sales-orders", made, "invoices", {"lines": parts(made, "4")}), 422)
+    problem = refused(lambda: verb(erp, "sales-orders", made, "invoices",
+                                   {"lines": parts(made, "4")}), 422)
     assert (problem["lines"][0]["wanted"], problem["lines"][0]["invoiced"]) == ("4.0000", "2.0000")
 
 
@@ -76,12 +83,14 @@ def test_bad_invoice_lines_and_dates_are_named(erp):
     made = confirmed(erp, [line(item(erp, stock=5), "5")])
     [one] = made["lines"]
     refused(lambda: verb(erp, "sales-orders", made, "invoices", {"lines": [
-        {"order_line_id": one["id"], "quantity": "0"}, {"order_line_id": 999999999, "quantity": "1"}]}),
+        {"order_line_id": one["id"], "quantity": "0"},
+        {"order_line_id": 999999999, "quantity": "1"}]}),
         422, "lines[0].quantity", "lines[1].order_line_id")
     refused(lambda: verb(erp, "sales-orders", made, "invoices", {"lines": parts(made, "1") * 2}),
             422, "lines[0].order_line_id", "lines[1].order_line_id")
     refused(lambda: verb(erp, "sales-orders", made, "invoices", {
-        "lines": parts(made, "1"), "invoice_date": "2026-02-01", "due_date": "2026-01-01"}), 422, "due_date")
+        "lines": parts(made, "1"), "invoice_date": "2026-02-01", "due_date": "2026-01-01"}), 422,
+        "due_date")
     refused(lambda: verb(erp, "sales-orders", order(erp, [line(item(erp))]), "invoices"), 409)
 
 
@@ -125,12 +134,14 @@ def test_nothing_is_allocated_twice(erp):
     problem = refused(lambda: pay(erp, made["customer_id"], "200", allocations=[
         {"invoice_id": invoice["id"], "amount": "100.01"}]), 422)
     assert problem["code"] == "over_allocation"
-    assert (problem["allocations"][0]["wanted"], problem["allocations"][0]["balance"]) == ("100.01", "100.00")
+    assert (problem["allocations"][0]["wanted"],
+            problem["allocations"][0]["balance"]) == ("100.01", "100.00")
     problem = refused(lambda: pay(erp, made["customer_id"], "50", allocations=[
         {"invoice_id": invoice["id"], "amount": "50.01"}]), 422)
     assert (problem["available"], problem["allocated"]) == ("50.00", "50.01")
     refused(lambda: pay(erp, made["customer_id"], "200", allocations=[
-        {"invoice_id": invoice["id"], "amount": "60"}, {"invoice_id": invoice["id"], "amount": "60"}]), 422)
+        {"invoice_id": invoice["id"], "amount": "60"},
+        {"invoice_id": invoice["id"], "amount": "60"}]), 422)
     assert again(erp, "invoices", invoice)["balance"] == "100.00"
 
 
@@ -140,7 +151,8 @@ def test_bad_payments_are_named(erp):
     for amount in ("0", "-1", "1" * 30, "1.001", "ten"):
         refused(lambda: pay(erp, stranger, amount), 422, "amount")
     refused(lambda: pay(erp, 999999999, "1"), 422, "customer_id")
-    refused(lambda: pay(erp, stranger, "1", allocations=[{"invoice_id": invoice["id"], "amount": "1"}]),
+    refused(lambda: pay(erp, stranger, "1",
+                        allocations=[{"invoice_id": invoice["id"], "amount": "1"}]),
             422, "allocations[0].invoice_id")
     refused(lambda: pay(erp, stranger, "1", allocations=[{"invoice_id": 999999999, "amount": "1"}]),
             422, "allocations[0].invoice_id")
@@ -155,13 +167,15 @@ def test_bad_payments_are_named(erp):
 def test_a_credit_note_takes_back_quantity_and_balance(erp):
     invoice, made = sold(erp, "4", "25")
     moved, note = booked(erp, lambda: verb(erp, "invoices", invoice, "credit", {
-        "lines": [{"invoice_line_id": invoice["lines"][0]["id"], "quantity": "1"}], "reason": "broken"}))
+        "lines": [{"invoice_line_id": invoice["lines"][0]["id"], "quantity": "1"}],
+        "reason": "broken"}))
     assert moved == {"1100": -25, "4000": 25}
     assert (note["kind"], note["total"], note["reverses_id"], note["status"], note["balance"]) == (
         "credit_note", "25.00", invoice["id"], "paid", "0.00")
     assert note["number"].startswith("CN-")
     invoice = again(erp, "invoices", invoice)
-    assert (invoice["status"], invoice["balance"], invoice["credited"]) == ("posted", "75.00", "25.00")
+    assert (invoice["status"], invoice["balance"], invoice["credited"]) == (
+        "posted", "75.00", "25.00")
     made = again(erp, "sales-orders", made)
     assert quantities(made, "delivered", "invoiced") == [(4, 3)]
     assert made["invoice_status"] == "partial"
@@ -228,7 +242,8 @@ def test_a_manual_entry_must_balance(erp):
 
 def test_the_database_itself_refuses_to_change_the_books(erp, stack):
     invoice, _ = sold(erp)
-    for statement in ("UPDATE erp.journal_line SET debit = debit + 1", "DELETE FROM erp.journal_entry",
+    for statement in ("UPDATE erp.journal_line SET debit = debit + 1",
+                      "DELETE FROM erp.journal_entry",
                       "UPDATE erp.stock_move SET quantity = 1"):
         try:
             stack.sql(statement)

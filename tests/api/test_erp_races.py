@@ -1,10 +1,10 @@
-"""tests/api/test_erp_races.py -- many clients at once: each piece and each cent is given out once."""
+"""tests/api/test_erp_races.py -- clients at once: each piece and cent is given out once."""
 import concurrent.futures
 import uuid
 
 from api import ApiError
-from erp_records import (adjust, again, available, confirmed, customer, item, line, order, pay, quantities,
-                         sold, trial_balance, verb)
+from erp_records import (adjust, again, available, confirmed, customer, item, line, order, pay,
+                         quantities, sold, trial_balance, verb)
 from waiting import eventually
 
 
@@ -19,10 +19,15 @@ def at_once(stack, calls):
         return list(pool.map(one, calls))
 
 
+def codes(answers):
+    return {one.problem["code"] for one in answers if isinstance(one, ApiError)}
+
+
 def test_of_orders_competing_for_the_last_pieces_none_gets_too_much(erp, stack):
     thing = item(erp, stock=5)
     orders = [order(erp, [line(thing, "2")]) for _ in range(6)]
-    answers = at_once(stack, [lambda api, one=one: verb(api, "sales-orders", one, "confirm") for one in orders])
+    answers = at_once(stack, [lambda api, one=one: verb(api, "sales-orders", one, "confirm")
+                              for one in orders])
     assert not [one for one in answers if isinstance(one, ApiError)], answers
     reserved = [quantities(again(erp, "sales-orders", one), "reserved")[0][0] for one in orders]
     assert sum(reserved) == 5 and max(reserved) == 2
@@ -53,7 +58,8 @@ def test_one_reference_sent_by_many_makes_one_order(erp, stack):
 def test_drafts_made_at_once_never_share_a_piece(erp, stack):
     made = confirmed(erp, [line(item(erp, stock=5), "5")])
     part = {"lines": [{"order_line_id": made["lines"][0]["id"], "quantity": "2"}]}
-    answers = at_once(stack, [lambda api: verb(api, "sales-orders", made, "deliveries", part) for _ in range(5)])
+    answers = at_once(stack, [lambda api: verb(api, "sales-orders", made, "deliveries", part)
+                              for _ in range(5)])
     assert len([one for one in answers if not isinstance(one, ApiError)]) == 2
     assert {one.status for one in answers if isinstance(one, ApiError)} == {422}
 
@@ -61,7 +67,8 @@ def test_drafts_made_at_once_never_share_a_piece(erp, stack):
 def test_a_delivery_shipped_by_two_leaves_once(erp, stack):
     thing = item(erp, stock=5)
     delivery = verb(erp, "sales-orders", confirmed(erp, [line(thing, "2")]), "deliveries")
-    answers = at_once(stack, [lambda api: verb(api, "deliveries", delivery, "ship") for _ in range(4)])
+    answers = at_once(stack, [lambda api: verb(api, "deliveries", delivery, "ship")
+                              for _ in range(4)])
     assert [one.status for one in answers if isinstance(one, ApiError)] == [409] * 3
     assert available(erp, thing) == (3, 0, 3)
 
@@ -69,9 +76,10 @@ def test_a_delivery_shipped_by_two_leaves_once(erp, stack):
 def test_payments_at_once_never_pay_an_invoice_twice(erp, stack):
     invoice, made = sold(erp, "4", "25")
     named = {"allocations": [{"invoice_id": invoice["id"], "amount": "60"}]}
-    answers = at_once(stack, [lambda api: pay(api, made["customer_id"], "60", **named) for _ in range(3)])
+    answers = at_once(stack, [lambda api: pay(api, made["customer_id"], "60", **named)
+                              for _ in range(3)])
     assert len([one for one in answers if not isinstance(one, ApiError)]) == 1
-    assert {one.problem["code"] for one in answers if isinstance(one, ApiError)} == {"over_allocation"}
+    assert codes(answers) == {"over_allocation"}
     assert again(erp, "invoices", invoice)["balance"] == "40.00"
     answers = at_once(stack, [lambda api: pay(api, made["customer_id"], "30") for _ in range(3)])
     assert sum(float(one["allocated"]) for one in answers) == 40
@@ -82,15 +90,18 @@ def test_payments_at_once_never_pay_an_invoice_twice(erp, stack):
 def test_credit_is_not_spent_twice_at_once(erp, stack):
     buyer, thing = customer(erp, credit_limit="100"), item(erp, stock=100)
     orders = [order(erp, [line(thing, "6", "10")], customer_id=buyer["id"]) for _ in range(4)]
-    answers = at_once(stack, [lambda api, one=one: verb(api, "sales-orders", one, "confirm") for one in orders])
+    answers = at_once(stack, [lambda api, one=one: verb(api, "sales-orders", one, "confirm")
+                              for one in orders])
     assert len([one for one in answers if not isinstance(one, ApiError)]) == 1
-    assert {one.problem["code"] for one in answers if isinstance(one, ApiError)} == {"credit_limit"}
+    assert codes(answers) == {"credit_limit"}
 
 
 def test_invoices_posted_at_once_have_numbers_without_gaps(erp, stack):
-    drafts = [verb(erp, "sales-orders", confirmed(erp, [line(item(erp, type="service"))]), "invoices")
+    drafts = [verb(erp, "sales-orders", confirmed(erp, [line(item(erp, type="service"))]),
+                   "invoices")
               for _ in range(6)]
-    answers = at_once(stack, [lambda api, one=one: verb(api, "invoices", one, "post") for one in drafts])
+    answers = at_once(stack, [lambda api, one=one: verb(api, "invoices", one, "post")
+                              for one in drafts])
     numbers = sorted(int(one["number"].split("-")[2]) for one in answers)
     assert numbers == list(range(numbers[0], numbers[0] + 6))
 
@@ -105,4 +116,5 @@ def test_stock_arriving_while_orders_are_confirmed_is_all_given_out(erp, stack):
     def all_is_given_out():
         return available(erp, thing) == (10, 10, 0)
     eventually(all_is_given_out, 20, 0.2)
-    assert [quantities(again(erp, "sales-orders", one), "reserved") for one in orders] == [[(2,)]] * 5
+    assert [quantities(again(erp, "sales-orders", one), "reserved")
+            for one in orders] == [[(2,)]] * 5

@@ -1,8 +1,8 @@
-"""tests/api/test_erp_stock.py -- stock is the sum of moves; adjustments, warehouses, bundles, cost."""
+"""tests/api/test_erp_stock.py -- stock is the sum of moves; warehouses, bundles, cost."""
 import pytest
 
-from erp_records import (adjust, again, available, booked, confirmed, deliver, item, line, quantities,
-                         refused, unique, verb)
+from erp_records import (adjust, again, available, booked, confirmed, deliver, item, line,
+                         quantities, refused, unique, verb)
 
 
 def test_on_hand_is_what_the_moves_add_up_to(erp):
@@ -36,7 +36,8 @@ def test_bad_adjustments_are_named(erp):
     refused(lambda: adjust(erp, thing, "9" * 30), 422, "quantity")
     refused(lambda: adjust(erp, thing, "1", unit_cost="-1"), 422, "unit_cost")
     refused(lambda: adjust(erp, thing, "1", warehouse_id=999999999), 422, "warehouse_id")
-    refused(lambda: erp.post("/stock-adjustments", {"item_id": thing["id"], "quantity": "1"}), 422, "reason")
+    refused(lambda: erp.post("/stock-adjustments", {"item_id": thing["id"], "quantity": "1"}), 422,
+            "reason")
     assert available(erp, thing) == (0, 0, 0)
 
 
