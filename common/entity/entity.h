@@ -125,9 +125,9 @@ struct entity {
 
 	/* Hooks, all in the transaction; any may fail.
 	 * prepare: the body as the client sent it: fill defaults, take what is no column. record is
-	 * NULL on create. It may collect problems with fault_field. It also runs on a body that will
-	 * be refused, so that every bad field is named; then its effects are rolled back. What it
-	 * adds may be computed columns; what the client sends may not.
+	 * NULL on create. It may collect problems with fault_field. It also runs on a body that
+	 * will be refused, so that every bad field is named; then its effects are rolled back. What
+	 * it adds may be computed columns; what the client sends may not.
 	 * saved: rows and lines are written; compute totals (set-based SQL), check rules. Runs
 	 * before the event, which carries what it wrote.
 	 * upserted: after saved, when the record came by reference from another system.
