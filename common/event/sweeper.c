@@ -253,6 +253,8 @@ sweeper_round(void)
 
 	HASH_ITER(hh, sender.webhooks, webhook, following)
 		next = webhook_next_ms(webhook, now, next);
+	/* Whatever else ended the nap meanwhile is in what was just looked at. */
+	sender.sweeper.again = sender.refresh || sender.stopping;
 	return next > now ? next - now : 1;
 }
 
