@@ -5,6 +5,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <uthash.h>
 
 #include "app/token.h"
@@ -36,6 +37,7 @@ static const char sql_used[] =
 struct remembered {
 	unsigned char digest[crypto_hash_sha256_BYTES];
 	uint64_t until_ms;
+	unsigned long changes; /* as many as there were before it was read */
 	int64_t user_id;
 	uint64_t roles;
 	UT_hash_handle hh;
@@ -51,14 +53,24 @@ struct used {
 static struct remembered *remembered;
 static struct used *used;
 static uint64_t role_bridge;
-static unsigned long forgotten; /* how often all were */
+
+/* How often users or tokens changed. Shared by the workers of this machine, so that a change is
+ * in force everywhere before its reply goes out; other machines are notified. */
+static _Atomic unsigned long *changes;
 
 static void
 forget_all(void *arg)
 {
+	(*changes)++;
+}
+
+static void
+make_room(void)
+{
 	struct remembered *entry, *next;
 
-	forgotten++;
+	if (HASH_COUNT(remembered) < REMEMBERED_MAX)
+		return;
 	HASH_ITER(hh, remembered, entry, next)
 	{
 		HASH_DEL(remembered, entry);
@@ -106,6 +118,15 @@ minute_passed(evutil_socket_t fd, short what, void *arg)
 }
 
 void
+auth_share(void)
+{
+	changes = mmap(NULL, sizeof(*changes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+	if (changes == MAP_FAILED)
+		die("out of memory");
+}
+
+void
 auth_start(struct app *app)
 {
 	static const struct timeval minute = { .tv_sec = 60 };
@@ -132,19 +153,18 @@ set_actor(struct request *rq, const struct remembered *entry)
 }
 
 static struct remembered *
-remember(const unsigned char *digest, const struct row *row, bool keep)
+remember(const unsigned char *digest, const struct row *row, unsigned long as_of)
 {
 	const char *name = row_text(row, "name");
 	size_t size = strlen(name) + 1;
 	struct remembered *entry;
 
-	if (HASH_COUNT(remembered) >= REMEMBERED_MAX)
-		forget_all(NULL);
 	HASH_FIND(hh, remembered, digest, sizeof(entry->digest), entry);
 	if (entry) {
 		HASH_DEL(remembered, entry);
 		free(entry);
 	}
+	make_room();
 	entry = calloc(1, sizeof(*entry) + size);
 	if (!entry)
 		die("out of memory");
@@ -152,7 +172,8 @@ remember(const unsigned char *digest, const struct row *row, bool keep)
 	memcpy(entry->name, name, size);
 	entry->user_id = row_id(row, "id");
 	entry->roles = roles_from_array(row_text(row, "roles"));
-	entry->until_ms = keep ? clock_ms() + VALID_MS : 0;
+	entry->until_ms = clock_ms() + VALID_MS;
+	entry->changes = as_of;
 	HASH_ADD(hh, remembered, digest, sizeof(entry->digest), entry);
 	return entry;
 }
@@ -190,13 +211,13 @@ auth_request(struct request *rq)
 		fail(rq, ERR_UNAUTHENTICATED, .detail = "The token is malformed.");
 	crypto_hash_sha256(digest, (const unsigned char *)authorization, strlen(authorization));
 	HASH_FIND(hh, remembered, digest, sizeof(digest), entry);
-	if (!entry || entry->until_ms <= clock_ms()) {
-		unsigned long before = forgotten;
+	if (!entry || entry->changes != *changes || entry->until_ms <= clock_ms()) {
+		/* What is read before a change must not outlive it. */
+		unsigned long as_of = *changes;
 
 		row = db_one(rq, token.kind == TOKEN_API ? sql_token : sql_session, P_ID(token.id));
 		verify(rq, &token, row);
-		/* What was read before a change must not outlive it. */
-		entry = remember(digest, row, before == forgotten);
+		entry = remember(digest, row, as_of);
 		if (token.kind == TOKEN_API)
 			note_use(token.id);
 	}

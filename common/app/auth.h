@@ -8,6 +8,9 @@
 
 #include "app/app.h"
 
+/* Once, before the workers are forked. */
+void auth_share(void);
+
 /* Listens for changes made by other processes and notes when tokens were used. */
 void auth_start(struct app *app);
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "app/app.h"
+#include "app/auth.h"
 #include "app/command.h"
 #include "app/docs.h"
 #include "app/health.h"
@@ -166,6 +167,7 @@ app_main(const struct daemon *daemon, int argc, char **argv)
 	if (sodium_init() < 0)
 		die("no source of random numbers");
 	roles_define(daemon->roles);
+	auth_share();
 	if (settings.migrate) {
 		migrate(daemon);
 		return 0;
