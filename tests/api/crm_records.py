@@ -5,8 +5,21 @@ import uuid
 import pytest
 
 from api import ApiError
+from conftest import end_stack, new_stack
 
 count = itertools.count(1)
+
+
+def crm_alone():
+    """A stack of which only the CRM runs: nobody else answers a handover or writes the mirror."""
+    stack = new_stack()
+    try:
+        stack.prepare()
+        stack.start_daemon("crm")
+        stack.wait_ready("crm")
+        yield stack
+    finally:
+        end_stack(stack)
 
 
 def unique(word):

@@ -4,7 +4,12 @@ import uuid
 import pytest
 
 from api import Api
-from crm_records import account, deal, product, refused, verb
+from crm_records import account, crm_alone, deal, product, refused, verb
+
+
+@pytest.fixture(scope="module")
+def stack():
+    yield from crm_alone()
 
 
 @pytest.fixture

@@ -8,9 +8,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api import Api
-from crm_records import account, deal, events, line, product, refused, stage, unique, verb
+from crm_records import (account, crm_alone, deal, events, line, product, refused, stage, unique,
+                         verb)
 
 CENT = Decimal("0.01")
+
+
+@pytest.fixture(scope="module")
+def stack():
+    yield from crm_alone()
 
 
 @pytest.fixture

@@ -1,5 +1,12 @@
 """tests/api/test_crm_products.py -- products: list price and price book are one, bundles end."""
-from crm_records import deal, product, refused, unique
+import pytest
+
+from crm_records import crm_alone, deal, product, refused, unique
+
+
+@pytest.fixture(scope="module")
+def stack():
+    yield from crm_alone()
 
 
 def standard(crm):
