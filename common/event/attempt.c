@@ -1,4 +1,4 @@
-/* common/event/attempt.c -- posts one delivery, signed, and draws the consequences of the answer. */
+/* common/event/attempt.c -- posts one delivery, signed, and acts on the answer. */
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -28,7 +28,8 @@ struct attempt {
 static void
 attempt_set_error(struct attempt *attempt, const char *what, const char *detail)
 {
-	snprintf(attempt->error, sizeof(attempt->error), "%s%s%s", what, *detail ? ": " : "", detail);
+	snprintf(attempt->error, sizeof(attempt->error), "%s%s%s", what, *detail ? ": " : "",
+		 detail);
 	for (char *c = attempt->error; *c != '\0'; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
@@ -38,8 +39,8 @@ static const char *
 attempt_signatures(struct request *rq, const struct webhook *webhook, const struct payload *payload,
 		   const char *timestamp)
 {
-	char *now = signature_make(&rq->arena, webhook->secret, payload->id, timestamp, payload->body,
-				   payload->length);
+	char *now = signature_make(&rq->arena, webhook->secret, payload->id, timestamp,
+				   payload->body, payload->length);
 	char *old = *webhook->old_secret != '\0' ?
 			    signature_make(&rq->arena, webhook->old_secret, payload->id, timestamp,
 					   payload->body, payload->length) :
@@ -144,7 +145,8 @@ attempt_judge(struct attempt *attempt, uint64_t now)
 		breaker_failed(breaker, now, delivery->probe,
 			       !attempt_unavailable(attempt));
 	if (was_closed && breaker->state == BREAKER_OPEN)
-		log_warn("webhook is left alone for now", "url", webhook->url, "error", attempt->error, NULL);
+		log_warn("webhook is left alone for now", "url", webhook->url, "error",
+			 attempt->error, NULL);
 }
 
 /* Nothing while the breaker is open: it says when. */

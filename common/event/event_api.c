@@ -1,4 +1,4 @@
-/* common/event/event_api.c -- the log as its readers get it: all of it, or one record's timeline. */
+/* common/event/event_api.c -- the log as readers get it: all of it, or one record's timeline. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +59,8 @@ query_after(struct request *rq)
 	if (dash == NULL || !number_parse(text, '-', &txid) || !number_parse(dash + 1, '\0', &id))
 		fail(rq, ERR_BAD_REQUEST, .field = "after",
 		     .detail = "after must be the position of an event, such as 1234-56.");
-	return (struct position){ .txid = arena_strndup(&rq->arena, text, (size_t)(dash - text)), .id = id };
+	return (struct position){
+		.txid = arena_strndup(&rq->arena, text, (size_t)(dash - text)), .id = id };
 }
 
 static struct param
@@ -71,7 +72,8 @@ query_record_id(struct request *rq)
 	if (text == NULL)
 		return P_NULL;
 	if (!number_parse(text, '\0', &id))
-		fail(rq, ERR_BAD_REQUEST, .field = "record_id", .detail = "record_id must be an id.");
+		fail(rq, ERR_BAD_REQUEST, .field = "record_id",
+		     .detail = "record_id must be an id.");
 	return P_ID(id);
 }
 
@@ -110,7 +112,8 @@ event_list_add(struct text *out, const struct row *row)
 void
 event_list(struct request *rq)
 {
-	static const char *const known[] = { "after", "entity", "record_id", "type", "limit", NULL };
+	static const char *const known[] = { "after", "entity", "record_id", "type", "limit",
+					     NULL };
 	struct text out = text_in(&rq->arena);
 	const char *next = NULL;
 
@@ -170,7 +173,8 @@ event_timeline(struct request *rq, const char *entity, int64_t id, const char *h
 	int64_t limit = query_limit(rq);
 
 	if (cursor != NULL && !number_parse(cursor, '\0', &under))
-		fail(rq, ERR_BAD_REQUEST, .field = "cursor", .detail = "cursor must be a next_cursor.");
+		fail(rq, ERR_BAD_REQUEST, .field = "cursor",
+		     .detail = "cursor must be a next_cursor.");
 
 	struct rows *rows = db_all(rq, sql_event_timeline, P_TEXT(entity), P_ID(id), P_ID(under),
 				   P_TEXT(hidden != NULL ? hidden : ""), P_ID(limit + 1));

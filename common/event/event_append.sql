@@ -1,11 +1,13 @@
--- common/event/event_append.sql -- one change into the log, and a delivery for each webhook that wants it.
--- $1 entity, $2 record, $3 version, $4 type, $5 user, $6 actor, $7 origin, $8 trace, $9 traceparent,
--- $10 JSON before or null, $11 JSON now. Answers one row per delivery, with the highest version
--- of the record that was still pending before: deliveries made here are not visible to it.
+-- common/event/event_append.sql -- one change, and a delivery for each webhook that wants it.
+-- $1 entity, $2 record, $3 version, $4 type, $5 user, $6 actor, $7 origin, $8 trace,
+-- $9 traceparent, $10 JSON before or null, $11 JSON now. Answers one row per delivery, with the
+-- highest version of the record that was still pending before: deliveries made here are not
+-- visible to it.
 WITH e AS (
-	INSERT INTO event (entity, record_id, version, type, user_id, actor, origin, trace, traceparent,
-		changed, record)
-	VALUES ($1::text, $2::bigint, $3::bigint, $4::text, $5::bigint, $6::text, $7::text, $8::text, $9::text,
+	INSERT INTO event (entity, record_id, version, type, user_id, actor, origin, trace,
+		traceparent, changed, record)
+	VALUES ($1::text, $2::bigint, $3::bigint, $4::text, $5::bigint, $6::text, $7::text,
+		$8::text, $9::text,
 		ARRAY(
 			SELECT coalesce(n.key, o.key)
 			FROM jsonb_each($11::text::jsonb) n

@@ -1,4 +1,4 @@
--- common/event/event_list.sql -- the log after a position, without transactions that may still be joined by others.
+-- common/event/event_list.sql -- the log after a position, up to the oldest open transaction.
 -- $1 transaction, $2 id to go on after, $3 entity, $4 record, $5 LIKE pattern of types, $6 rows.
 SELECT txid::text || '-' || id AS position, event_id, type,
 	to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at,

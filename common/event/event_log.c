@@ -1,4 +1,4 @@
-/* common/event/event_log.c -- appends changes to the log and, after COMMIT, hands them to the sender. */
+/* common/event/event_log.c -- appends changes and, after COMMIT, hands them to the sender. */
 #include "event/event.h"
 
 #include "db/db.h"
@@ -22,33 +22,51 @@ struct mail {
 	bool wake;
 };
 
+static struct payload *
+letter_payload(struct request *rq, const struct change *change, const struct row *row)
+{
+	return payload_make(&rq->arena, &(struct wire){
+		.event_id = row_text(row, "event_id"),
+		.type = change->type,
+		.at = row_text(row, "at"),
+		.entity = change->entity,
+		.id = change->id,
+		.version = change->version,
+		.origin = rq->actor->origin,
+		.trace = rq->trace_id,
+		.traceparent = rq->traceparent,
+		.changed = row_text(row, "changed"),
+		.record = change->record,
+	});
+}
+
 static void
 letter_deliver(struct request *rq, const struct letter *letter)
 {
 	const struct change *change = &letter->change;
 	struct rows *rows = db_wait(rq, letter->deliveries);
-	struct payload *payload = NULL;
+	struct payload *payload;
 
+	if (!rows_any(rows))
+		return;
+	if (!sender_takes()) {
+		sender_tell_others(rq->db);
+		return;
+	}
+	payload = letter_payload(rq, change, rows_at(rows, 0));
 	for (int i = 0; i < rows_count(rows); i++) {
 		struct row *row = rows_at(rows, i);
+		struct offer offer = {
+			.id = row_id(row, "id"),
+			.entity = change->entity,
+			.record_id = change->id,
+			.version = change->version,
+			.older = row_id(row, "older"),
+		};
 
-		if (!sender_takes()) {
-			sender_tell_others(rq->db);
-			return;
-		}
-		if (payload == NULL)
-			payload = payload_make(&rq->arena, &(struct wire){
-				.event_id = row_text(row, "event_id"), .type = change->type,
-				.at = row_text(row, "at"), .entity = change->entity, .id = change->id,
-				.version = change->version, .origin = rq->actor->origin, .trace = rq->trace_id,
-				.traceparent = rq->traceparent, .changed = row_text(row, "changed"),
-				.record = change->record });
-		sender_offer(row_id(row, "webhook_id"), &(struct offer){
-			.id = row_id(row, "id"), .entity = change->entity, .record_id = change->id,
-			.version = change->version, .older = row_id(row, "older") }, payload);
+		sender_offer(row_id(row, "webhook_id"), &offer, payload);
 	}
-	if (payload != NULL)
-		payload_release(payload);
+	payload_release(payload);
 }
 
 static void
@@ -88,11 +106,11 @@ event_append(struct request *rq, const struct change *change)
 	struct mail *mail = mail_of(rq);
 
 	letter->change = *change;
-	letter->deliveries = db_send(rq, sql_event_append,
-		P_TEXT(change->entity), P_ID(change->id), P_ID(change->version), P_TEXT(change->type),
-		rq->actor->user_id != 0 ? P_ID(rq->actor->user_id) : P_NULL, P_TEXT(rq->actor->name),
-		P_TEXT(rq->actor->origin), P_TEXT(rq->trace_id), P_TEXT(rq->traceparent),
-		P_TEXT(change->before), P_TEXT(change->record));
+	letter->deliveries = db_send(rq, sql_event_append, P_TEXT(change->entity), P_ID(change->id),
+		P_ID(change->version), P_TEXT(change->type),
+		rq->actor->user_id != 0 ? P_ID(rq->actor->user_id) : P_NULL,
+		P_TEXT(rq->actor->name), P_TEXT(rq->actor->origin), P_TEXT(rq->trace_id),
+		P_TEXT(rq->traceparent), P_TEXT(change->before), P_TEXT(change->record));
 	if (mail->last != NULL)
 		mail->last->next = letter;
 	else

@@ -1,9 +1,10 @@
--- common/event/event_timeline.sql -- who changed a record when, and each changed field from what to what.
+-- common/event/event_timeline.sql -- who changed a record when, from what to what.
 -- $1 entity, $2 record, $3 versions under this, $4 fields to leave out, $5 rows.
 SELECT e.version, e.type, to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at,
 	e.user_id, e.actor, e.origin, e.trace,
 	coalesce((
-		SELECT json_object_agg(field, json_build_object('from', b.record -> field, 'to', e.record -> field))
+		SELECT json_object_agg(field,
+			json_build_object('from', b.record -> field, 'to', e.record -> field))
 		FROM unnest(e.changed) field
 		WHERE field <> ALL (string_to_array($4::text, ' '))), '{}') AS changes
 FROM event e

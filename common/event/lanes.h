@@ -1,4 +1,4 @@
-/* common/event/lanes.h -- the order in which one webhook's deliveries go out; pure, no clock of its own.
+/* common/event/lanes.h -- the order in which one webhook's deliveries go out; pure.
  *
  * A lane is one record (entity, id). It sends its items one after the other, by version; lanes go
  * in parallel. What is here is a bounded window of what the database holds, so each lane must be
@@ -10,8 +10,8 @@
  *
  * The life of an item:
  *	waiting --lanes_next--> flying --lanes_delivered--> delivered --lanes_recorded--> gone
- *	                          '----lanes_failed----> gone, with everything behind it: the lane is
- *	                                                 blocked until a given time, then loaded again
+ *	                          '----lanes_failed----> gone, with what is behind it: the lane is
+ *	                                                 blocked for a time, then loaded again
  *
  * A delivered item stays known by its id until it is recorded and no load that began before is
  * under way (lanes_load_begin, lanes_load_end), so that a load never brings it back.

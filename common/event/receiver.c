@@ -14,8 +14,9 @@ receive_json(struct request *rq)
 	cJSON *json = json_parse(rq, rq->http->body, rq->http->body_length, &error);
 
 	if (json == NULL)
-		fail(rq, ERR_BAD_JSON, .detail = arena_printf(&rq->arena, "%s at byte %zu", error.reason,
-							      error.offset));
+		fail(rq, ERR_BAD_JSON,
+		     .detail = arena_printf(&rq->arena, "%s at byte %zu", error.reason,
+					    error.offset));
 	if (!cJSON_IsObject(json))
 		fail(rq, ERR_BAD_JSON, .detail = "The body must be an object.");
 	return json;
@@ -50,7 +51,8 @@ webhook_receive(struct request *rq, const char *const *secrets, struct webhook_m
 	message->timestamp = receive_string(rq, message->json, "timestamp");
 	message->data = json_get(message->json, "data");
 	if (!cJSON_IsObject(message->data))
-		fail(rq, ERR_BAD_JSON, .field = "data", .detail = "The member data must be an object.");
+		fail(rq, ERR_BAD_JSON, .field = "data",
+		     .detail = "The member data must be an object.");
 
 	const char *traceparent = http_header(rq, "traceparent");
 

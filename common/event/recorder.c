@@ -13,8 +13,8 @@
 
 static const char sql_delivered[] =
 	"UPDATE webhook_delivery d SET status = 'delivered', attempts = d.attempts + 1,"
-	" delivered_at = clock_timestamp(), updated_at = clock_timestamp(), version = d.version + 1,"
-	" last_status = u.status, last_error = NULL"
+	" delivered_at = clock_timestamp(), updated_at = clock_timestamp(),"
+	" version = d.version + 1, last_status = u.status, last_error = NULL"
 	" FROM unnest($1::bigint[], $2::int[]) u (id, status)"
 	" WHERE d.id = u.id AND d.status = 'pending'";
 
@@ -35,46 +35,68 @@ recorder_add(struct result *result)
 	nap_end(&sender.recorder);
 }
 
+/* A PostgreSQL array of ids and one of statuses. */
+static void
+record_delivered(struct request *rq, const struct results *batch)
+{
+	struct text ids = text_in(&rq->arena), statuses = text_in(&rq->arena);
+	const struct result *result;
+
+	STAILQ_FOREACH(result, batch, next) {
+		const char *before = ids.length == 0 ? "{" : ",";
+
+		if (result->delivered == NULL)
+			continue;
+		text_addf(&ids, "%s%" PRId64, before, result->id);
+		text_addf(&statuses, "%s%d", before, result->status);
+	}
+	if (ids.length == 0)
+		return;
+	text_add(&ids, "}");
+	text_add(&statuses, "}");
+	db_all(rq, sql_delivered, P_TEXT(ids.data), P_TEXT(statuses.data));
+}
+
+static void
+record_failed(struct request *rq, const struct results *batch)
+{
+	struct text json = text_in(&rq->arena);
+	const struct result *result;
+
+	STAILQ_FOREACH(result, batch, next) {
+		if (result->delivered != NULL)
+			continue;
+		text_addf(&json, "%s{\"id\":%" PRId64, json.length == 0 ? "[" : ",", result->id);
+		text_addf(&json, ",\"counted\":%s", result->counted ? "true" : "false");
+		text_addf(&json, ",\"delay_ms\":%" PRIu64, result->delay_ms);
+		text_addf(&json, ",\"status\":%d,\"error\":", result->status);
+		text_add_json(&json, result->error);
+		text_add(&json, "}");
+	}
+	if (json.length == 0)
+		return;
+	text_add(&json, "]");
+	db_all(rq, sql_failed, P_TEXT(json.data));
+}
+
 static void
 record_work(struct request *rq, void *arg)
 {
-	const struct results *batch = arg;
-	const struct result *result;
-	struct text ids = text_in(&rq->arena), statuses = text_in(&rq->arena),
-		    failures = text_in(&rq->arena);
-
-	STAILQ_FOREACH(result, batch, next) {
-		if (result->delivered != NULL) {
-			text_addf(&ids, "%s%" PRId64, ids.length == 0 ? "{" : ",", result->id);
-			text_addf(&statuses, "%s%d", statuses.length == 0 ? "{" : ",", result->status);
-		} else {
-			text_addf(&failures, "%s{\"id\":%" PRId64 ",\"counted\":%s,\"delay_ms\":%" PRIu64
-				  ",\"status\":%d,\"error\":", failures.length == 0 ? "[" : ",", result->id,
-				  result->counted ? "true" : "false", result->delay_ms, result->status);
-			text_add_json(&failures, result->error);
-			text_add(&failures, "}");
-		}
-	}
-	if (ids.length > 0) {
-		text_add(&ids, "}");
-		text_add(&statuses, "}");
-		db_all(rq, sql_delivered, P_TEXT(ids.data), P_TEXT(statuses.data));
-	}
-	if (failures.length > 0) {
-		text_add(&failures, "]");
-		db_all(rq, sql_failed, P_TEXT(failures.data));
-	}
+	record_delivered(rq, arg);
+	record_failed(rq, arg);
 }
 
 /* While others are in flight, their answers will be here in a moment. */
 static void
 recorder_gather(void)
 {
-	uint64_t until = clock_ms() + GATHER_MS;
-	uint64_t now;
+	uint64_t now = clock_ms();
+	uint64_t until = now + GATHER_MS;
 
-	while (sender.in_flight > 0 && sender.result_count < BATCH_MAX && (now = clock_ms()) < until)
+	while (sender.in_flight > 0 && sender.result_count < BATCH_MAX && now < until) {
 		nap_sleep(&sender.recorder, until - now);
+		now = clock_ms();
+	}
 }
 
 static int
@@ -101,7 +123,9 @@ recorder_forget(struct results *batch, int count, bool recorded)
 	while ((result = STAILQ_FIRST(batch)) != NULL) {
 		STAILQ_REMOVE_HEAD(batch, next);
 		if (result->delivered != NULL) {
-			lanes_recorded(&result->delivered->webhook->lanes, &result->delivered->item);
+			struct webhook *webhook = result->delivered->webhook;
+
+			lanes_recorded(&webhook->lanes, &result->delivered->item);
 			sender.delivered += recorded;
 		}
 		free(result);

@@ -215,10 +215,14 @@ sender_stats(struct request *rq, struct sender_stats *stats)
 	struct webhook *webhook, *following;
 
 	*stats = (struct sender_stats){
-		.pending = (long)row_id(row, "pending"), .oldest_age_s = strtod(row_text(row, "age"), NULL),
-		.delivered = sender.delivered, .attempts_ok = sender.attempts_ok,
-		.attempts_failed = sender.attempts_failed, .in_flight = sender.in_flight,
-		.elected = sender.elected };
+		.pending = (long)row_id(row, "pending"),
+		.oldest_age_s = strtod(row_text(row, "age"), NULL),
+		.delivered = sender.delivered,
+		.attempts_ok = sender.attempts_ok,
+		.attempts_failed = sender.attempts_failed,
+		.in_flight = sender.in_flight,
+		.elected = sender.elected,
+	};
 	HASH_ITER(hh, sender.webhooks, webhook, following) {
 		stats->breakers_closed += webhook->breaker.state == BREAKER_CLOSED;
 		stats->breakers_open += webhook->breaker.state == BREAKER_OPEN;

@@ -37,8 +37,8 @@ key_parse(struct key *key, const char *secret)
 }
 
 static void
-key_sign(const struct key *key, const char *id, const char *timestamp, const char *body, size_t length,
-	 unsigned char mac[MAC_BYTES])
+key_sign(const struct key *key, const char *id, const char *timestamp, const char *body,
+	 size_t length, unsigned char mac[MAC_BYTES])
 {
 	crypto_auth_hmacsha256_state state;
 
@@ -106,8 +106,8 @@ signatures_parse(const char *header, unsigned char macs[SIGNATURES_MAX][MAC_BYTE
 		if (length > 0 && ++tokens > SIGNATURES_MAX)
 			return -1;
 		if (length > 3 && strncmp(header, "v1,", 3) == 0 &&
-		    sodium_base642bin(macs[count], MAC_BYTES, header + 3, length - 3, NULL, &decoded, NULL,
-				      sodium_base64_VARIANT_ORIGINAL) == 0 &&
+		    sodium_base642bin(macs[count], MAC_BYTES, header + 3, length - 3, NULL,
+				      &decoded, NULL, sodium_base64_VARIANT_ORIGINAL) == 0 &&
 		    decoded == MAC_BYTES)
 			count++;
 		header += length;
@@ -156,7 +156,8 @@ signature_verdict_text(enum signature_verdict verdict)
 	case SIGNATURE_OK:
 		return "The signature is good.";
 	case SIGNATURE_MISSING:
-		return "webhook-id, webhook-timestamp or webhook-signature is missing or malformed.";
+		return "webhook-id, webhook-timestamp or webhook-signature is missing or "
+		       "malformed.";
 	case SIGNATURE_STALE:
 		return "webhook-timestamp is more than 5 minutes off.";
 	case SIGNATURE_WRONG:
@@ -174,6 +175,7 @@ signature_secret(struct arena *arena)
 	char base64[sodium_base64_ENCODED_LEN(sizeof(bytes), sodium_base64_VARIANT_ORIGINAL)];
 
 	randombytes_buf(bytes, sizeof(bytes));
-	sodium_bin2base64(base64, sizeof(base64), bytes, sizeof(bytes), sodium_base64_VARIANT_ORIGINAL);
+	sodium_bin2base64(base64, sizeof(base64), bytes, sizeof(bytes),
+			  sodium_base64_VARIANT_ORIGINAL);
 	return arena_printf(arena, "whsec_%s", base64);
 }

@@ -1,8 +1,8 @@
 -- common/event/sweep_load.sql -- the next records with pending deliveries, and what of them is due.
 -- $1 webhook, $2 and $3 entity and record to go on after, $4 records at most, $5 deliveries at
--- most, shared evenly by the records, but 2 of each. Walks the partial index from record to record, so that a record with many
--- pending deliveries costs no more than one with a single one. A record whose first delivery is
--- not due yet comes as one row of nulls.
+-- most, shared evenly by the records, but 2 of each. Walks the partial index from record to
+-- record, so that a record with many pending deliveries costs no more than one with a single one.
+-- A record whose first delivery is not due yet comes as one row of nulls.
 WITH RECURSIVE walk AS (
 	(SELECT 1 AS n, d.entity, d.record_id, d.next_at <= now() AS due
 	 FROM webhook_delivery d
@@ -24,7 +24,8 @@ WITH RECURSIVE walk AS (
 ), share AS (
 	SELECT greatest($5::int / nullif(count(*), 0), 2) AS depth FROM walk
 )
-SELECT w.n, (SELECT depth FROM share), w.entity, w.record_id, p.id, p.record_version, p.attempts, e.event_id, e.type,
+SELECT w.n, (SELECT depth FROM share), w.entity, w.record_id,
+	p.id, p.record_version, p.attempts, e.event_id, e.type,
 	to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at,
 	e.origin, e.trace, e.traceparent, to_json(e.changed) AS changed, e.record
 FROM walk w

@@ -168,7 +168,8 @@ load_work(struct request *rq, void *arg)
 		if (!row_null(row, "event_id") && !lanes_known(&webhook->lanes, row_id(row, "id")))
 			load->taken += load_row(rq, webhook, row);
 		if (depth == row_id(row, "depth"))
-			lanes_deeper(&webhook->lanes, row_text(row, "entity"), row_id(row, "record_id"));
+			lanes_deeper(&webhook->lanes, row_text(row, "entity"),
+				     row_id(row, "record_id"));
 		snprintf(webhook->cursor_entity, sizeof(webhook->cursor_entity), "%s",
 			 row_text(row, "entity"));
 		webhook->cursor_record = row_id(row, "record_id");

@@ -1,4 +1,4 @@
-/* common/event/webhook.c -- replays deliveries, rotates secrets, disables a webhook that is gone. */
+/* common/event/webhook.c -- replays deliveries, rotates secrets, disables what is gone. */
 #include "event/webhook.h"
 
 #include <inttypes.h>
@@ -86,7 +86,8 @@ disable_work(struct request *rq, void *arg)
 			.record = row_text(row, "record") });
 	db_commit(rq);
 	if (row != NULL)
-		log_warn("webhook disabled: its target says 410 Gone", "webhook", log_num(id), NULL);
+		log_warn("webhook disabled: its target says 410 Gone", "webhook", log_num(id),
+			 NULL);
 }
 
 static void

@@ -1,4 +1,4 @@
-/* common/event/wire.c -- writes an event as the body that subscribers and readers of the log get. */
+/* common/event/wire.c -- writes an event as subscribers and readers of the log get it. */
 #include "event/wire.h"
 
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-/* tests/unit/test_event_lanes.c -- lanes keep each record in order, whatever way its items come in. */
+/* tests/unit/test_event_lanes.c -- each record stays in order, whatever way its items come. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -352,7 +352,8 @@ world_send(struct world *w)
 	assert_int_equal(++w->in_flight[record_of(item)], 1);
 	for (int v = 1; v < item->version; v++)
 		if (!w->sent[record_of(item)][v] && w->pending[record_of(item)][v])
-			fail_msg("record %d: version %d before %d", record_of(item), (int)item->version, v);
+			fail_msg("record %d: version %d before %d", record_of(item),
+				 (int)item->version, v);
 }
 
 static void
