@@ -46,6 +46,7 @@ static const struct verb user_verbs[] = {
 	  .event = "user.token_added",
 	  .params = add_token_params,
 	  .run = add_token,
+	  .replies = "",
 	  .text = "Makes an API token; the answer is the only time it is shown." },
 	{ 0 }
 };

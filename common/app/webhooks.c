@@ -43,10 +43,12 @@ static struct verb webhook_verbs[] = {
 	{ .name = "rotate-secret",
 	  .event = "webhook.secret_rotated",
 	  .run = webhook_rotate,
+	  .replies = "",
 	  .text = "Makes a new secret, shown only now; the old one signs too for 24 hours." },
 	{ .name = "replay",
 	  .params = replay_params,
 	  .run = webhook_replay,
+	  .replies = "",
 	  .text = "Sends every event since an instant again." },
 	{ 0 }
 };

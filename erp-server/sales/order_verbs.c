@@ -91,9 +91,11 @@ const struct verb sales_order_verbs[] = {
 	  .event = "sales_order.closed", .run = verb_close,
 	  .text = "What was not delivered is lost; its reservations are released." },
 	{ "deliveries", "sales warehouse", .from = "confirmed partially_delivered",
-	  .params = delivery_params, .run = order_deliver, .text = "Makes a draft delivery." },
+	  .params = delivery_params, .run = order_deliver, .text = "Makes a draft delivery.",
+	  .replies = "delivery" },
 	{ "invoices", "sales finance", .from = "confirmed partially_delivered delivered closed",
-	  .params = invoice_params, .run = order_invoice, .text = "Makes a draft invoice." },
+	  .params = invoice_params, .run = order_invoice, .text = "Makes a draft invoice.",
+	  .replies = "invoice" },
 	{ 0 },
 };
 
