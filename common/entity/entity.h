@@ -147,6 +147,11 @@ struct entity {
  * customer after inserting his order cannot deadlock with another order of his. */
 struct record *record_lock(struct request *rq, struct entity *entity, int64_t id);
 
+/* The same for some, in the order given, in one round trip. Give ids in ascending order, so that
+ * two requests never wait for each other. records is an array of count. */
+void records_lock(struct request *rq, struct entity *entity, const int64_t *ids, int count,
+		  struct record **records);
+
 /* Columns of the record as loaded. */
 const char *record_text(const struct record *record, const char *column);
 int64_t record_id(const struct record *record, const char *column);
@@ -158,6 +163,9 @@ void record_reload(struct request *rq, struct record *record);
 /* One change: version + 1, updated_at, the event with what differs from record->json.
  * Call it last, once per record and transaction where possible. */
 void record_changed(struct request *rq, struct record *record, const char *type);
+/* The same for some, in one round trip. */
+void records_changed(struct request *rq, struct record *const *records, int count,
+		     const char *type);
 
 /* As POST would: prepare, validate, insert, saved, event "<name>.created". Computed columns may be
  * set here. */

@@ -60,6 +60,29 @@ record_lock(struct request *rq, struct entity *entity, int64_t id)
 	return record;
 }
 
+void
+records_lock(struct request *rq, struct entity *entity, const int64_t *ids, int count,
+	     struct record **records)
+{
+	struct pending **loads = arena_array(&rq->arena, struct pending *, (size_t)count + 1);
+
+	db_begin(rq);
+	for (int i = 0; i < count; i++) {
+		db_do(rq, entity->plan->lock, P_ID(ids[i]));
+		loads[i] = db_send(rq, entity->plan->load, P_ID(ids[i]));
+	}
+	for (int i = 0; i < count; i++) {
+		struct rows *rows = db_wait(rq, loads[i]);
+
+		if (!rows_any(rows))
+			fail(rq, ERR_NOT_FOUND,
+			     .detail = arena_printf(&rq->arena, "There is no %s %" PRId64 ".",
+						    entity->name, ids[i]));
+		records[i] = record_of(rq, entity, rows_at(rows, 0));
+		records[i]->json = row_text(records[i]->row, "json_");
+	}
+}
+
 const char *
 record_text(const struct record *record, const char *column)
 {
@@ -112,6 +135,22 @@ record_changed(struct request *rq, struct record *record, const char *type)
 	if (!row)
 		fail(rq, ERR_NOT_FOUND, .detail = "The record was deleted in between.");
 	record_announce(rq, record, row, type);
+}
+
+void
+records_changed(struct request *rq, struct record *const *records, int count, const char *type)
+{
+	struct pending **touches = arena_array(&rq->arena, struct pending *, (size_t)count + 1);
+
+	for (int i = 0; i < count; i++)
+		touches[i] = db_send(rq, records[i]->entity->plan->touch, P_ID(records[i]->id));
+	for (int i = 0; i < count; i++) {
+		struct rows *rows = db_wait(rq, touches[i]);
+
+		if (!rows_any(rows))
+			fail(rq, ERR_NOT_FOUND, .detail = "The record was deleted in between.");
+		record_announce(rq, records[i], rows_at(rows, 0), type);
+	}
 }
 
 const char *
