@@ -100,7 +100,8 @@ class Northwind:
             f"/accounts/by-ref/northwind:customer:{row['customer_id']}",
             {"name": row["company_name"], "type": "prospect", "phone": row["phone"] or None,
              "billing_street": row["address"], "billing_city": row["city"],
-             "billing_region": row["region"] or None, "billing_postal_code": row["postal_code"] or None,
+             "billing_region": row["region"] or None,
+             "billing_postal_code": row["postal_code"] or None,
              "billing_country": row["country"]})
         self.accounts[row["customer_id"]] = found["id"]
 
@@ -243,7 +244,8 @@ class Reconciliation:
         won = [o for o in crm.all("/opportunities", status="won", include="lines")
                if (o["external_ref"] or "").startswith("northwind:order:")]
         refs = {f"crm:opportunity:{o['id']}" for o in won}
-        orders = [o for o in erp.all("/sales-orders", include="lines") if o["external_ref"] in refs]
+        orders = [o for o in erp.all("/sales-orders", include="lines")
+                  if o["external_ref"] in refs]
         self.row("sales orders", len(data.orders), len(won), len(orders))
         self.row("lines", data.line_count(), sum(len(o["lines"]) for o in won),
                  sum(len(o["lines"]) for o in orders))
@@ -266,9 +268,9 @@ class Reconciliation:
         self.row("invoices", len(invoices), len(seen), len(invoices))
         for what, field in (("invoiced total", "total"), ("invoice balance", "balance")):
             self.row(what, None, *sums(seen, field), *sums(invoices, field))
-        customers = [c for c in erp.all("/customers")]
-        self.row("open balance of customers", None, *sums(crm.all("/erp-customers"), "open_balance"),
-                 *sums(customers, "open_balance"))
+        self.row("open balance of customers", None,
+                 *sums(crm.all("/erp-customers"), "open_balance"),
+                 *sums(erp.all("/customers"), "open_balance"))
 
     def queues(self):
         trial = self.northwind.erp.get("/reports/trial-balance")
@@ -288,11 +290,11 @@ class Reconciliation:
         print(f"\n  {'':<34} {'Northwind':>14} {'CRM':>14} {'ERP':>14}")
         good = True
         for what, expected, crm, erp in self.rows:
-            same = str(crm) == str(erp) and expected in (None, crm) or (
-                expected is not None and Decimal(str(expected)) == Decimal(str(crm)) == Decimal(str(erp)))
-            good = good and same
+            values = {Decimal(str(value)) for value in (expected, crm, erp) if value is not None}
+            good = good and len(values) == 1
             print(f"  {what:<34} {'' if expected is None else f'{expected:,}':>14}"
-                  f" {Decimal(str(crm)):>14,} {Decimal(str(erp)):>14,}  {'ok' if same else 'DIFFERS'}")
+                  f" {Decimal(str(crm)):>14,} {Decimal(str(erp)):>14,}"
+                  f"  {'ok' if len(values) == 1 else 'DIFFERS'}")
         print("\n  Both sides are equal." if good else "\n  The two sides differ.")
         return good
 

@@ -74,7 +74,7 @@ wake_finished(evutil_socket_t fd, short what, void *arg)
 static void
 threads_start(void)
 {
-	struct event *event;
+	static struct event *event;   /* as long as the loop */
 
 	wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	event = event_new(coro_loop(), wake_fd, EV_READ | EV_PERSIST, wake_finished, NULL);

@@ -66,9 +66,8 @@ fault_raise_collected(struct request *rq)
 
 	if (count == 0)
 		return;
-	fail(rq, ERR_VALIDATION,
-	     .detail = count == 1 ? "One field is not acceptable."
-				  : arena_printf(&rq->arena, "%d fields are not acceptable.", count));
+	fail(rq, ERR_VALIDATION, .detail = arena_printf(&rq->arena, "%d field%s not acceptable.", count,
+							count == 1 ? " is" : "s are"));
 }
 
 static void

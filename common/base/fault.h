@@ -41,7 +41,7 @@ struct request;
 	X(TOO_LARGE, 413, "too_large", "The body is larger than allowed")                     \
 	X(UNSUPPORTED_TYPE, 415, "unsupported_type", "The body must be application/json")     \
 	X(VALIDATION, 422, "validation", "Some fields are not acceptable")                    \
-	X(KEY_REUSED, 422, "idempotency_key_reused", "The Idempotency-Key was used for another request") \
+	X(KEY_REUSED, 422, "idempotency_key_reused", "The key was used for another request") \
 	X(RULE, 422, "rule_violated", "A business rule does not allow this")                  \
 	X(NOT_IN_STOCK, 422, "not_in_stock", "There is not enough stock")                     \
 	X(CREDIT_LIMIT, 422, "credit_limit", "The customer's credit does not cover this")     \

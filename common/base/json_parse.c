@@ -242,7 +242,7 @@ check_magnitude(struct parser *p, const char *number)
 	double value = strtod(number, NULL);
 
 	if (significant_digits(number) > DIGITS_MAX)
-		return refuse(p, "number with more than 15 significant digits; send it as a string");
+		return refuse(p, "number with over 15 significant digits; send it as a string");
 	if (value > MAGNITUDE_MAX || value < -MAGNITUDE_MAX)
 		return refuse(p, "number beyond 2^53; send it as a string");
 	if (value == 0 && significant_digits(number) > 0)

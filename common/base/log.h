@@ -16,7 +16,8 @@ struct request;
 
 enum log_level { LOG_DEBUG_, LOG_INFO_, LOG_WARN_, LOG_ERROR_ };
 
-void log_init(const char *service, enum log_level least, const char *format);  /* "auto" "json" "text" */
+/* format: "auto", "json" or "text". */
+void log_init(const char *service, enum log_level least, const char *format);
 bool log_level_parse(const char *name, enum log_level *level);
 
 void log_line(enum log_level level, const char *message, ...) __attribute__((sentinel));

@@ -48,7 +48,7 @@ struct request {
 	struct db *db;                 /* where its statements go */
 	struct db_session *session;    /* its open transaction, or NULL; db/ owns it */
 	struct http_exchange *http;    /* NULL for background work; http/ owns it */
-	void *mail;                    /* event/: changes waiting for COMMIT; db_rollback sets NULL */
+	void *mail;                    /* event/: changes until COMMIT; db_rollback sets NULL */
 	void (*committed)(struct request *rq);  /* called after a successful COMMIT, if set */
 	/* db/: called when a run unwinds and at release; rolls back what is still open. */
 	void (*rolled_back)(struct request *rq);
