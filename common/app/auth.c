@@ -52,6 +52,7 @@ struct used {
 
 static struct remembered *remembered;
 static struct used *used;
+static struct event *timer;
 static uint64_t role_bridge;
 
 /* How often users or tokens changed. Shared by the workers of this machine, so that a change is
@@ -130,8 +131,8 @@ void
 auth_start(struct app *app)
 {
 	static const struct timeval minute = { .tv_sec = 60 };
-	struct event *timer = event_new(coro_loop(), -1, EV_PERSIST, minute_passed, NULL);
 
+	timer = event_new(coro_loop(), -1, EV_PERSIST, minute_passed, NULL);
 	if (!timer)
 		die("out of memory");
 	event_add(timer, &minute);

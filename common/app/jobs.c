@@ -32,6 +32,7 @@ struct schedule {
 };
 
 static struct schedule *schedules;
+static struct event *timer;
 static int schedule_count;
 static bool elected;
 
@@ -107,8 +108,8 @@ void
 jobs_start(struct app *app)
 {
 	static const struct timeval period = { .tv_usec = TICK_MS * 1000 };
-	struct event *timer = event_new(coro_loop(), -1, EV_PERSIST, tick, NULL);
 
+	timer = event_new(coro_loop(), -1, EV_PERSIST, tick, NULL);
 	if (!timer)
 		die("out of memory");
 	event_add(timer, &period);

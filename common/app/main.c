@@ -96,7 +96,7 @@ check_schema(const struct daemon *daemon)
 static struct entity *const *
 all_entities(const struct daemon *daemon)
 {
-	struct entity **all;
+	static struct entity **all;
 	size_t own = sizeof(own_entities) / sizeof(own_entities[0]) - 1;
 	size_t count = 0;
 

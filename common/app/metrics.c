@@ -291,9 +291,11 @@ metrics_page(struct request *rq)
 	write_server(&out);
 	write_database(&out);
 	write_process(&out);
-	/* Without a database the rest is still worth telling. */
-	request_run(rq, write_outbox, &out);
-	if (app_current()->daemon->metrics)
-		request_run(rq, write_daemon, &out);
+	/* Without a database the rest is still worth telling, and at once. */
+	if (db_ready(app_current()->db)) {
+		request_run(rq, write_outbox, &out);
+		if (app_current()->daemon->metrics)
+			request_run(rq, write_daemon, &out);
+	}
 	reply_text(rq, 200, "text/plain; version=0.0.4; charset=utf-8", text_str(&out));
 }

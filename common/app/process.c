@@ -19,6 +19,7 @@
 #include "http/server.h"
 
 #define DRAIN_TICK_MS 20
+#define CLOSE_MS 300 /* for connections that are just being opened */
 
 static struct http_server *server;
 static int64_t started;
@@ -62,11 +63,23 @@ loop_open(struct app *app)
 }
 
 static void
+stop_waiting(evutil_socket_t fd, short what, void *arg)
+{
+	*(bool *)arg = true;
+}
+
+static void
 loop_close(struct app *app, struct event_base *loop)
 {
+	static const struct timeval moment = { .tv_usec = CLOSE_MS * 1000 };
+	bool late = false;
+
 	db_close(app->db);
+	event_base_once(loop, -1, EV_TIMEOUT, stop_waiting, &late, &moment);
+	while (coro_count() > 0 && !late)
+		event_base_loop(loop, EVLOOP_ONCE);
 	http_client_shutdown();
-	/* What still waits when the time to drain is over ends with the process. */
+	/* What still waits now ends with the process. */
 	if (coro_count() == 0) {
 		coro_shutdown();
 		event_base_free(loop);
