@@ -215,8 +215,18 @@ class Stack:
             self.start_daemon(name, detach)
         for name in DAEMONS:
             self.wait_ready(name)
+        self.wait_subscribed()
         self.write_stack_json()
         return self
+
+    def wait_subscribed(self, seconds=30):
+        """Changes made before the bridge's first subscription would not cross."""
+        bridge = self.api("bridge")
+        deadline = time.monotonic() + seconds
+        while not all(s["subscribed"] for s in bridge.get("/status")["systems"].values()):
+            if time.monotonic() > deadline:
+                raise StackError("the bridge could not subscribe to the CRM and the ERP")
+            time.sleep(0.02)
 
     def write_stack_json(self):
         stack = {name: {"url": self.url(name), "token": self.tokens[name],

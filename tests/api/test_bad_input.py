@@ -58,7 +58,7 @@ def test_all_bad_fields_are_named_at_once(crm):
                      "lines[0].unit_price", "lines[0].discount_percent", "lines[0].shade"}
 
 
-@pytest.mark.parametrize("quantity", ["0", "-1", "1e3", "abc", "", "1" * 30, "1.23456", None, True,
+@pytest.mark.parametrize("quantity", ["0", "-1", "abc", "", "1" * 30, "1.23456", None, True,
                                       [], {}, "NaN", "Infinity", " 5", "0x10"])
 def test_a_bad_quantity_is_named_with_its_line(crm, erp, quantity):
     account = crm.post("/accounts", {"name": "Q", "type": "prospect"})

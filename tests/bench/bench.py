@@ -100,13 +100,13 @@ def bench_create(stack, figures):
     erp.call("POST", "/sales-orders", body)
     with StatementLog(stack) as log:
         order = erp.call("POST", "/sales-orders", body)
-    pid = next(s[0] for s in log.statements if "INTO sales_order" in s[1])
+    pid = next(s[0] for s in log.statements if re.search(r'INTO "?sales_order"? ', s[1]))
     mine = [s for s in log.statements if s[0] == pid]
     first = max(n for n, s in enumerate(mine) if s[1].upper().startswith("BEGIN"))
     script = Script(stack.var, "create")
     dynamic = {}
     for _, sql, parameters in mine[first:]:
-        inserts_order = re.search(r"INTO sales_order\b(?!_)", sql) is not None
+        inserts_order = re.search(r'INTO "?sales_order"? ', sql) is not None
         script.add(sql, parameters, dynamic, gset=inserts_order)
         if inserts_order:
             dynamic[str(order["id"])] = "id"
