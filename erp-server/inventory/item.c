@@ -26,14 +26,13 @@ struct entity item_entity = {
 	.restricted = { { "unit_cost", "finance purchasing warehouse production" } },
 	.derived = {
 		{ "on_hand", COLUMN_NUMERIC,
-		  "(SELECT coalesce(sum(s.quantity), 0)::numeric(18,4) FROM stock_level s"
-		  " WHERE s.item_id = t.id)", "On hand: in our warehouses." },
+		  "(SELECT v.on_hand FROM item_level v WHERE v.item_id = t.id)::numeric(18,4)",
+		  "On hand: in our warehouses." },
 		{ "reserved", COLUMN_NUMERIC,
-		  "(SELECT coalesce(sum(r.quantity - r.consumed), 0)::numeric(18,4)"
-		  " FROM stock_reservation r WHERE r.item_id = t.id AND r.status = 'active')",
+		  "(SELECT v.reserved FROM item_level v WHERE v.item_id = t.id)::numeric(18,4)",
 		  "Reserved: held for orders." },
 		{ "available", COLUMN_NUMERIC,
-		  "coalesce(item_available(t.id), 0)::numeric(18,4)",
+		  "(SELECT v.available FROM item_level v WHERE v.item_id = t.id)::numeric(18,4)",
 		  "Available: what can still be promised." },
 	},
 	.lines = {

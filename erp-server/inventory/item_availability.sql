@@ -2,7 +2,7 @@
 SELECT json_build_object('item_id', i.id,
 	'on_hand', coalesce(sum(s.on_hand), 0)::numeric(18,4)::text,
 	'reserved', coalesce(sum(s.reserved), 0)::numeric(18,4)::text,
-	'available', coalesce(item_available(i.id), 0)::numeric(18,4)::text,
+	'available', (SELECT v.available FROM item_level v WHERE v.item_id = i.id)::numeric(18,4)::text,
 	'warehouses', coalesce(json_agg(json_build_object('warehouse_id', w.id, 'code', w.code,
 		'on_hand', s.on_hand::numeric(18,4)::text, 'reserved', s.reserved::numeric(18,4)::text,
 		'available', (s.on_hand - s.reserved)::numeric(18,4)::text) ORDER BY w.code)

@@ -9,24 +9,26 @@
 #include "stock_adjust.sql.h"
 #include "stock_issue.sql.h"
 #include "stock_missing.sql.h"
+#include "stock_reserve.sql.h"
 #include "stock_waiting.sql.h"
 
-static const char sql_order_items[] =
-	"SELECT DISTINCT item_id FROM order_demand WHERE sales_order_id = $1 ORDER BY item_id";
-
-/* The other components of bundles that wait for one of these items. */
+/* With the other components of bundles that wait for one of these items. */
 static const char sql_with_company[] =
-	"SELECT unnest($1::bigint[]) AS item_id UNION "
-	"SELECT o.item_id FROM sales_order_component c "
+	"WITH wanted AS (SELECT item_id FROM order_demand WHERE sales_order_id = $1 "
+	"  UNION SELECT $2::bigint WHERE $2 IS NOT NULL) "
+	"SELECT item_id AS id FROM wanted UNION "
+	"SELECT o.item_id FROM wanted w JOIN sales_order_component c ON c.item_id = w.item_id "
 	"JOIN sales_order_line l ON l.id = c.order_line_id AND l.short > 0 "
-	"JOIN sales_order_component o ON o.order_line_id = c.order_line_id "
-	"WHERE c.item_id = ANY ($1::bigint[]) ORDER BY item_id";
+	"JOIN sales_order_component o ON o.order_line_id = c.order_line_id ORDER BY id";
 
-static const char sql_reserve[] = "SELECT array_agg(DISTINCT id)::text AS ids "
-				  "FROM stock_reserve($1::bigint[], $2::bigint[]) AS id";
+static const char sql_reserve_bundles[] =
+	"SELECT DISTINCT b.id FROM stock_reserve_bundles($1::bigint[], $2::bigint[]) AS b (id) "
+	"WHERE EXISTS (SELECT FROM sales_order_line l "
+	"  JOIN sales_order_component c ON c.order_line_id = l.id "
+	"  WHERE l.sales_order_id = ANY ($1::bigint[])) ORDER BY b.id";
 
 static const char sql_unreserve[] =
-	"SELECT array_agg(DISTINCT id)::text AS ids FROM stock_unreserve($1, $2) AS id";
+	"SELECT DISTINCT id FROM stock_unreserve($1, $2) AS id ORDER BY id";
 
 static const char sql_release[] =
 	"UPDATE stock_reservation SET version = version + 1, updated_at = now(), status = "
@@ -34,15 +36,13 @@ static const char sql_release[] =
 	"WHERE sales_order_id = $1 AND status = 'active'";
 
 static const char sql_levels[] =
-	"SELECT i.id, s.on_hand::numeric(18,4), s.reserved::numeric(18,4),"
-	" coalesce(item_available(i.id), 0)::numeric(18,4) AS available "
-	"FROM item i CROSS JOIN LATERAL (SELECT coalesce(sum(l.on_hand), 0) AS on_hand,"
-	"  coalesce(sum(l.reserved), 0) AS reserved FROM item_stock l WHERE l.item_id = i.id) s "
-	"WHERE i.id = ANY ($1::bigint[]) ORDER BY i.id";
+	"SELECT item_id AS id, on_hand::numeric(18,4), reserved::numeric(18,4),"
+	" available::numeric(18,4) FROM item_level WHERE item_id = ANY ($1::bigint[]) "
+	"ORDER BY item_id";
 
 static const char sql_bundles[] =
-	"SELECT DISTINCT item_id FROM item_component WHERE component_id = ANY ($1::bigint[]) "
-	"AND item_id <> ALL ($1::bigint[]) ORDER BY item_id";
+	"SELECT DISTINCT item_id AS id FROM item_component WHERE component_id = ANY ($1::bigint[]) "
+	"AND item_id <> ALL ($1::bigint[]) ORDER BY id";
 
 /* Items somebody waits for although some are free. */
 static const char sql_sweep[] =
@@ -71,57 +71,61 @@ struct entity stock_reservation_entity = {
 
 /* ---- holding ---- */
 
-static const char *ids_text(struct request *rq, struct rows *rows, const char *column);
+static const char *ids_text(struct request *rq, struct rows *rows);
+static struct record **lock_rows(struct request *rq, struct entity *entity, struct rows *rows);
 
 static void
 hold_rows(struct request *rq, struct stock_hold *hold, struct rows *rows)
 {
-	const char *wanted = ids_text(rq, rows, "item_id");
-
-	if (rows_any(rows))
-		rows = db_all(rq, sql_with_company, P_TEXT(wanted));
 	hold->count = rows_count(rows);
-	hold->items = arena_array(&rq->arena, struct record *, hold->count + 1);
-	for (int i = 0; i < hold->count; i++)
-		hold->items[i] = record_lock(rq, &item_entity, row_id(rows_at(rows, i), "item_id"));
-	hold->ids = ids_text(rq, rows, "item_id");
+	hold->ids = ids_text(rq, rows);
+	hold->items = lock_rows(rq, &item_entity, rows);
 }
 
 void
 stock_hold_order(struct request *rq, struct stock_hold *hold, int64_t order_id)
 {
-	hold_rows(rq, hold, db_all(rq, sql_order_items, P_ID(order_id)));
+	hold_rows(rq, hold, db_all(rq, sql_with_company, P_ID(order_id), P_NULL));
 }
 
 void
 stock_hold_item(struct request *rq, struct stock_hold *hold, int64_t item_id)
 {
-	hold_rows(rq, hold, db_all(rq, "SELECT $1::bigint AS item_id", P_ID(item_id)));
+	hold_rows(rq, hold, db_all(rq, sql_with_company, P_NULL, P_ID(item_id)));
 }
 
 static const char *
-ids_text(struct request *rq, struct rows *rows, const char *column)
+ids_text(struct request *rq, struct rows *rows)
 {
 	struct text text = text_in(&rq->arena);
 
 	text_add_char(&text, '{');
 	for (int i = 0; i < rows_count(rows); i++)
-		text_addf(&text, "%s%s", i ? "," : "", row_text(rows_at(rows, i), column));
+		text_addf(&text, "%s%s", i ? "," : "", row_text(rows_at(rows, i), "id"));
 	text_add_char(&text, '}');
 	return text_str(&text);
 }
 
+static struct record **
+lock_rows(struct request *rq, struct entity *entity, struct rows *rows)
+{
+	size_t count = (size_t)rows_count(rows);
+	struct record **records = arena_array(&rq->arena, struct record *, count + 1);
+	int64_t *ids = arena_array(&rq->arena, int64_t, count + 1);
+
+	for (size_t i = 0; i < count; i++)
+		ids[i] = row_id(rows_at(rows, (int)i), "id");
+	records_lock(rq, entity, ids, (int)count, records);
+	return records;
+}
+
 /* ---- reserving ---- */
 
-const char *
+void
 stock_reserve(struct request *rq, const char *orders, const struct stock_hold *hold)
 {
-	struct row *row;
-
-	if (hold->count == 0)
-		return "{}";
-	row = db_one(rq, sql_reserve, P_TEXT(orders), P_TEXT(hold->ids));
-	return row_null(row, "ids") ? "{}" : row_text(row, "ids");
+	db_do(rq, sql_stock_reserve, P_TEXT(orders), P_TEXT(hold->ids));
+	db_do(rq, sql_reserve_bundles, P_TEXT(orders), P_TEXT(hold->ids));
 }
 
 void
@@ -130,52 +134,58 @@ stock_release(struct request *rq, int64_t order_id)
 	db_do(rq, sql_release, P_ID(order_id));
 }
 
-static void orders_changed(struct request *rq, const char *orders, const char *event);
+static void orders_changed(struct request *rq, struct rows *orders, const char *event);
 
 bool
 stock_give_out(struct request *rq, const struct stock_hold *hold)
 {
-	struct rows *waiting;
-	const char *served;
+	struct pending *plain, *bundles;
+	struct rows *served, *waiting;
+	const char *orders;
+	bool any;
 
 	if (hold->count == 0)
 		return false;
 	waiting = db_all(rq, sql_stock_waiting, P_TEXT(hold->ids));
 	if (!rows_any(waiting))
 		return false;
-	served = stock_reserve(rq, ids_text(rq, waiting, "id"), hold);
+	orders = ids_text(rq, waiting);
+	plain = db_send(rq, sql_stock_reserve, P_TEXT(orders), P_TEXT(hold->ids));
+	bundles = db_send(rq, sql_reserve_bundles, P_TEXT(orders), P_TEXT(hold->ids));
+	served = db_wait(rq, plain);
+	any = rows_any(served);
 	orders_changed(rq, served, "sales_order.reserved");
-	return strcmp(served, "{}") != 0;
+	served = db_wait(rq, bundles);
+	any = any || rows_any(served);
+	orders_changed(rq, served, "sales_order.reserved");
+	return any;
 }
 
 void
 stock_take_back(struct request *rq, const struct stock_hold *hold, int64_t item_id,
 		int64_t warehouse_id)
 {
-	struct row *row = db_one(rq, sql_unreserve, P_ID(item_id), P_ID(warehouse_id));
+	struct rows *orders = db_all(rq, sql_unreserve, P_ID(item_id), P_ID(warehouse_id));
 
-	if (row_null(row, "ids"))
+	if (!rows_any(orders))
 		return;
-	orders_changed(rq, row_text(row, "ids"), "sales_order.reservation_lost");
+	orders_changed(rq, orders, "sales_order.reservation_lost");
 	stock_give_out(rq, hold);
 }
 
 /* Orders whose reservations have just changed; their rows still show what was before. */
 static void
-orders_changed(struct request *rq, const char *orders, const char *event)
+orders_changed(struct request *rq, struct rows *orders, const char *event)
 {
-	struct rows *ids =
-		db_all(rq, "SELECT unnest($1::bigint[]) AS id ORDER BY id", P_TEXT(orders));
-	struct record **records = arena_array(&rq->arena, struct record *, rows_count(ids) + 1);
+	const char *ids = ids_text(rq, orders);
+	struct record **records;
 
-	if (!rows_any(ids))
+	if (!rows_any(orders))
 		return;
-	for (int i = 0; i < rows_count(ids); i++)
-		records[i] = record_lock(rq, &sales_order_entity, row_id(rows_at(ids, i), "id"));
-	order_refresh(rq, orders);
-	order_promise(rq, orders);
-	for (int i = 0; i < rows_count(ids); i++)
-		record_changed(rq, records[i], event);
+	records = lock_rows(rq, &sales_order_entity, orders);
+	order_refresh(rq, ids);
+	order_promise(rq, ids);
+	records_changed(rq, records, rows_count(orders), event);
 }
 
 /* ---- moving ---- */
@@ -210,21 +220,24 @@ static bool is_other(struct request *rq, const struct record *item, const struct
 void
 stock_done(struct request *rq, const struct stock_hold *hold)
 {
-	struct rows *now, *bundles;
+	struct record **changed;
 	struct pending *pending;
+	struct rows *now, *bundles;
+	int count = 0;
 
 	if (hold->count == 0)
 		return;
 	pending = db_send(rq, sql_bundles, P_TEXT(hold->ids));
 	now = db_all(rq, sql_levels, P_TEXT(hold->ids));
 	bundles = db_wait(rq, pending);
+	changed = arena_array(&rq->arena, struct record *, (size_t)hold->count);
 	for (int i = 0; i < hold->count; i++)
 		if (is_other(rq, hold->items[i], rows_at(now, i)))
-			record_changed(rq, hold->items[i], "item.availability_changed");
-	for (int i = 0; i < rows_count(bundles); i++)
-		record_changed(
-			rq, record_lock(rq, &item_entity, row_id(rows_at(bundles, i), "item_id")),
-			"item.availability_changed");
+			changed[count++] = hold->items[i];
+	records_changed(rq, changed, count, "item.availability_changed");
+	if (rows_any(bundles))
+		records_changed(rq, lock_rows(rq, &item_entity, bundles), rows_count(bundles),
+				"item.availability_changed");
 }
 
 /* Held for a bundle's sake only, an item may be as it was. */

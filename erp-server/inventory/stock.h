@@ -31,9 +31,9 @@ struct stock_hold {
 void stock_hold_order(struct request *rq, struct stock_hold *hold, int64_t order_id);
 void stock_hold_item(struct request *rq, struct stock_hold *hold, int64_t item_id);
 
-/* Reserves what is free for the open lines of the orders ("{7,9}"), oldest first. Answers the
- * ids of those that got something, "{}" for none. */
-const char *stock_reserve(struct request *rq, const char *orders, const struct stock_hold *hold);
+/* Reserves what is free for the open lines of the orders ("{7,9}"), oldest first. Queued, not
+ * awaited. */
+void stock_reserve(struct request *rq, const char *orders, const struct stock_hold *hold);
 
 /* Ends an order's reservations. Queued, not awaited. */
 void stock_release(struct request *rq, int64_t order_id);

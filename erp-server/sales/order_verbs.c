@@ -101,8 +101,8 @@ const struct verb sales_order_verbs[] = {
 
 /* ---- confirm ---- */
 
-static void check_customer(struct request *rq, struct record *order);
-static void check_lines(struct request *rq, struct record *order);
+static void check_lines(struct request *rq, const struct row *lines);
+static void check_customer(struct request *rq, struct record *order, const struct row *customer);
 
 static void
 verb_confirm(struct request *rq, struct record *order, cJSON *body)
@@ -114,14 +114,19 @@ void
 order_confirm(struct request *rq, struct record *order)
 {
 	const char *ids = order_ids(rq, order->id);
+	bool first = record_text(order, "confirmed_at") == NULL;
+	struct pending *lines = db_send(rq, sql_lines, P_ID(order->id));
+	struct pending *customer = NULL;
 	struct stock_hold hold;
 
-	check_lines(rq, order);
-	if (record_text(order, "confirmed_at") == NULL) {
-		check_customer(rq, order);
+	if (first) {
+		customer = db_send(rq, sql_customer, P_ID(record_id(order, "customer_id")));
 		db_do(rq, sql_components, P_ID(order->id));
 	}
 	stock_hold_order(rq, &hold, order->id);
+	check_lines(rq, rows_at(db_wait(rq, lines), 0));
+	if (first)
+		check_customer(rq, order, rows_at(db_wait(rq, customer), 0));
 	db_do(rq, sql_confirm, P_ID(order->id));
 	stock_reserve(rq, ids, &hold);
 	order_refresh(rq, ids);
@@ -130,24 +135,21 @@ order_confirm(struct request *rq, struct record *order)
 }
 
 static void
-check_lines(struct request *rq, struct record *order)
+check_lines(struct request *rq, const struct row *lines)
 {
-	struct row *row = db_one(rq, sql_lines, P_ID(order->id));
-
-	if (row_id(row, "lines") == 0)
+	if (row_id(lines, "lines") == 0)
 		fault_field(rq, "lines", "required", "an order needs at least one line");
 	fault_raise_collected(rq);
-	if (!row_null(row, "inactive"))
+	if (!row_null(lines, "inactive"))
 		fail(rq, ERR_INACTIVE, .field = "lines",
 		     .detail = arena_printf(&rq->arena, "These items are not active: %s.",
-					    row_text(row, "inactive")),
+					    row_text(lines, "inactive")),
 		     .hint = "Activate them or take them off the order.");
 }
 
 static void
-check_customer(struct request *rq, struct record *order)
+check_customer(struct request *rq, struct record *order, const struct row *customer)
 {
-	struct row *customer = db_one(rq, sql_customer, P_ID(record_id(order, "customer_id")));
 	struct row *credit;
 	cJSON *members;
 	bool held = row_text(customer, "credit_status")[0] == 'h';

@@ -214,7 +214,6 @@ order_saved(struct request *rq, struct record *order, bool created)
 static void
 order_upserted(struct request *rq, struct record *order, bool created)
 {
-	record_reload(rq, order);
 	if (strcmp(record_text(order, "status"), "draft") == 0)
 		order_confirm(rq, order);
 }

@@ -47,6 +47,8 @@ CREATE TABLE stock_move (
 	quantity numeric(18,4) NOT NULL CHECK (quantity > 0),
 	from_location_id bigint NOT NULL REFERENCES location,
 	to_location_id bigint NOT NULL REFERENCES location,
+	from_warehouse_id bigint REFERENCES warehouse,
+	to_warehouse_id bigint REFERENCES warehouse,
 	value numeric(18,2) NOT NULL DEFAULT 0,
 	status stock_move_status NOT NULL DEFAULT 'done',
 	moved_at timestamptz NOT NULL DEFAULT now(),
@@ -56,23 +58,40 @@ CREATE TABLE stock_move (
 	CONSTRAINT stock_move_to_location_id_check CHECK (to_location_id <> from_location_id)
 );
 CREATE INDEX stock_move_level ON stock_move (item_id)
-	INCLUDE (from_location_id, to_location_id, quantity, value) WHERE status = 'done';
+	INCLUDE (from_warehouse_id, to_warehouse_id, quantity, value) WHERE status = 'done';
 CREATE INDEX ON stock_move (source_entity, source_id);
 COMMENT ON TABLE stock_move IS 'Stock move: a quantity that went from one location to another.';
 COMMENT ON COLUMN stock_move.value IS 'Value: what the quantity cost.';
+COMMENT ON COLUMN stock_move.from_warehouse_id IS 'From warehouse: whose stock it lowered; empty when it was not ours.';
+COMMENT ON COLUMN stock_move.to_warehouse_id IS 'To warehouse: whose stock it raised; empty when it is not ours.';
 
+CREATE FUNCTION stock_move_warehouses() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+	NEW.from_warehouse_id := (SELECT l.warehouse_id FROM location l
+		WHERE l.id = NEW.from_location_id AND l.kind IN ('storage', 'input', 'output'));
+	NEW.to_warehouse_id := (SELECT l.warehouse_id FROM location l
+		WHERE l.id = NEW.to_location_id AND l.kind IN ('storage', 'input', 'output'));
+	RETURN NEW;
+END $$;
+
+CREATE TRIGGER stock_move_warehouses BEFORE INSERT ON stock_move
+	FOR EACH ROW EXECUTE FUNCTION stock_move_warehouses();
 CREATE TRIGGER stock_move_done BEFORE UPDATE OR DELETE ON stock_move
 	FOR EACH ROW WHEN (OLD.status = 'done') EXECUTE FUNCTION refuse_change();
 
+-- What moves have made of a location's warehouse is history: it does not move itself.
+CREATE TRIGGER location_kept BEFORE UPDATE ON location
+	FOR EACH ROW WHEN (OLD.kind <> NEW.kind OR OLD.warehouse_id IS DISTINCT FROM NEW.warehouse_id)
+	EXECUTE FUNCTION refuse_change();
+
 -- Each done move as what it did to our warehouses; their sum is what is on hand.
 CREATE VIEW stock_level AS
-	SELECT m.item_id, l.warehouse_id, m.quantity, m.value
-	FROM stock_move m JOIN location l ON l.id = m.to_location_id
-	WHERE m.status = 'done' AND l.kind IN ('storage', 'input', 'output')
+	SELECT item_id, to_warehouse_id AS warehouse_id, quantity, value
+	FROM stock_move WHERE status = 'done' AND to_warehouse_id IS NOT NULL
 	UNION ALL
-	SELECT m.item_id, l.warehouse_id, -m.quantity, -m.value
-	FROM stock_move m JOIN location l ON l.id = m.from_location_id
-	WHERE m.status = 'done' AND l.kind IN ('storage', 'input', 'output');
+	SELECT item_id, from_warehouse_id, -quantity, -value
+	FROM stock_move WHERE status = 'done' AND from_warehouse_id IS NOT NULL;
 
 CREATE SEQUENCE stock_adjustment_number_seq;
 

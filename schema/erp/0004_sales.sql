@@ -139,22 +139,32 @@ CREATE VIEW item_stock AS
 	) both_sides
 	GROUP BY item_id, warehouse_id;
 
--- What can still be promised: of a bundle, as many as its scarcest component allows.
-CREATE FUNCTION item_available(item bigint) RETURNS numeric
-LANGUAGE sql STABLE AS $$
-	SELECT CASE WHEN EXISTS (SELECT FROM item_component WHERE item_id = $1)
-		THEN (SELECT min(trunc(coalesce((SELECT sum(s.on_hand - s.reserved) FROM item_stock s
-				WHERE s.item_id = c.component_id), 0) / c.quantity))
-			FROM item_component c JOIN item i ON i.id = c.component_id
-			WHERE c.item_id = $1 AND i.type = 'goods')
-		ELSE (SELECT sum(s.on_hand - s.reserved) FROM item_stock s WHERE s.item_id = $1)
-	END
-$$;
+-- The same by item, in one look at its moves.
+CREATE VIEW item_own_level AS
+	SELECT i.id AS item_id, i.type,
+		(SELECT coalesce(sum(CASE WHEN m.to_warehouse_id IS NULL THEN 0 ELSE m.quantity END
+				- CASE WHEN m.from_warehouse_id IS NULL THEN 0 ELSE m.quantity END), 0)
+			FROM stock_move m WHERE m.item_id = i.id AND m.status = 'done')::numeric(18,4) AS on_hand,
+		(SELECT coalesce(sum(r.quantity - r.consumed), 0)
+			FROM stock_reservation r WHERE r.item_id = i.id AND r.status = 'active')::numeric(18,4) AS reserved
+	FROM item i;
 
--- Gives free stock to the open lines of these orders, oldest order first, and answers the orders
--- that got something. The caller holds the row locks of the items; a line that needs others is
--- left alone. Never gives more than is free, nor more than is still open.
-CREATE FUNCTION stock_reserve(orders bigint[], items bigint[]) RETURNS SETOF bigint
+-- Available is what can still be promised: of a bundle, as many as its
+-- scarcest component allows.
+CREATE VIEW item_level AS
+	SELECT b.item_id, b.on_hand, b.reserved,
+		CASE WHEN EXISTS (SELECT FROM item_component c WHERE c.item_id = b.item_id)
+			THEN coalesce((SELECT min(trunc((p.on_hand - p.reserved) / c.quantity))
+				FROM item_component c
+				JOIN item_own_level p ON p.item_id = c.component_id AND p.type = 'goods'
+				WHERE c.item_id = b.item_id), 0)
+			ELSE b.on_hand - b.reserved END AS available
+	FROM item_own_level b;
+
+-- Gives free stock to the open bundle lines of these orders, oldest order first, and answers the
+-- orders that got something. The caller holds the row locks of the items; a line that needs others
+-- is left alone. Never gives more than is free, nor more than is still open.
+CREATE FUNCTION stock_reserve_bundles(orders bigint[], items bigint[]) RETURNS SETOF bigint
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
 	line record;
@@ -165,11 +175,12 @@ BEGIN
 			l.quantity - l.lost - l.delivered - l.reserved AS open
 		FROM sales_order o JOIN sales_order_line l ON l.sales_order_id = o.id
 		WHERE o.id = ANY (orders) AND l.quantity - l.lost - l.delivered - l.reserved > 0
+		AND EXISTS (SELECT FROM sales_order_component c WHERE c.order_line_id = l.id)
 		AND NOT EXISTS (SELECT FROM order_demand d
 			WHERE d.order_line_id = l.id AND d.item_id <> ALL (items))
 		ORDER BY o.confirmed_at, o.id, l.position, l.id
 	LOOP
-		SELECT min(CASE WHEN d.bundle THEN trunc(s.free / d.per) ELSE s.free END) INTO give
+		SELECT min(trunc(s.free / d.per)) INTO give
 		FROM order_demand d
 		CROSS JOIN LATERAL (
 			SELECT coalesce(sum(i.on_hand - i.reserved), 0) AS free FROM item_stock i
