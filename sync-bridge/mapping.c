@@ -107,22 +107,27 @@ compile(const char *program, char **said)
 	return jq;
 }
 
-/* "jq: error: syntax error ... at <unknown>, line 3:\n<source>" -> "where, line 3: syntax error ..." */
+/* "jq: error: syntax error, ... (Unix shell quoting issues?) at <top-level>, line 3:\n<source>" ->
+ * "<where>, line 3: syntax error, ..." */
 static char *
 compile_error(const struct mapping *mapping, const char *said)
 {
-	static const char place[] = " at <unknown>, line ";
-	const char *at = said ? strstr(said, place) : NULL;
+	static const char place[] = ">, line ";
+	const char *at, *end;
 	char *out = NULL;
-	int length;
 
 	if (!said)
 		said = "jq cannot compile it";
 	if (strncmp(said, "jq: error: ", 11) == 0)
 		said += 11;
-	length = (int)(at && at > said ? (size_t)(at - said) : strcspn(said, "\n"));
-	if (asprintf(&out, at ? "%s, line %d: %.*s" : "%s%.0d: %.*s", mapping->where,
-		     at ? atoi(at + strlen(place)) : 0, length, said) < 0)
+	at = strstr(said, place);
+	end = strstr(said, " (Unix shell");
+	if (!end)
+		end = strstr(said, " at <");
+	if (!at || !end)
+		end = said + strcspn(said, "\n");
+	if (asprintf(&out, at ? "%s, line %ld: %.*s" : "%s%.0ld: %.*s", mapping->where,
+		     at ? strtol(at + strlen(place), NULL, 10) : 0, (int)(end - said), said) < 0)
 		die("out of memory");
 	return out;
 }

@@ -1,0 +1,120 @@
+"""tests/bridge/test_inbox.py -- only genuine changes get in, each is answered with 202 once it is committed."""
+import json
+import time
+
+import pytest
+from fake_system import post_event, signed
+from lone_bridge import lone, new_event_id, one_lone_bridge  # noqa: F401
+
+
+def change(lone, id=1, **members):
+    event = lone.crm.event("account", {"id": id, "type": "customer", "name": "A", **members})
+    return json.dumps(event).encode()
+
+
+def post(lone, body, headers, system="crm"):
+    return lone.api.raw("POST", f"/inbox/{system}", body, headers)
+
+
+def without(headers, name):
+    return {k: v for k, v in headers.items() if k != name}
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda h: without(h, "webhook-id"),
+    lambda h: without(h, "webhook-timestamp"),
+    lambda h: without(h, "webhook-signature"),
+    lambda h: {**h, "webhook-signature": "v1,"},
+    lambda h: {**h, "webhook-signature": h["webhook-signature"][:-6]},
+    lambda h: {**h, "webhook-signature": "v2" + h["webhook-signature"][2:]},
+    lambda h: {**h, "webhook-id": "evt_other"},
+    lambda h: {**h, "webhook-timestamp": "yesterday"},
+    lambda h: {**h, "webhook-timestamp": str(int(h["webhook-timestamp"]) + 1)},
+])
+def test_what_is_not_signed_by_the_system_is_401_and_leaves_nothing(lone, spoil):
+    lone.start()
+    body = change(lone)
+    assert post(lone, body, spoil(signed(lone.crm.secret, body))).status == 401
+    assert lone.messages() == []
+
+
+@pytest.mark.parametrize("seconds", [-301, 301])
+def test_a_stale_or_early_timestamp_is_401(lone, seconds):
+    lone.start()
+    body = change(lone)
+    headers = signed(lone.crm.secret, body, timestamp=int(time.time()) + seconds)
+    assert post(lone, body, headers).status == 401 and lone.messages() == []
+
+
+def test_a_changed_body_is_401(lone):
+    lone.start()
+    body = change(lone)
+    assert post(lone, body + b" ", signed(lone.crm.secret, body)).status == 401
+
+
+def test_a_replayed_message_is_answered_202_and_has_no_second_effect(lone):
+    lone.start()
+    body = change(lone)
+    headers = signed(lone.crm.secret, body)
+    assert [post(lone, body, headers).status for _ in range(3)] == [202] * 3
+    lone.ended("account", 1)
+    assert len(lone.messages()) == 1 and len(lone.erp.puts()) == 1
+
+
+def test_an_unknown_system_is_404(lone):
+    lone.start()
+    body = change(lone)
+    assert post(lone, body, signed(lone.crm.secret, body), "shop").status == 404
+
+
+@pytest.mark.parametrize("body", [
+    b"", b"[]", b"{", b'{"type":"a.b"}', b'{"type":"a.b","timestamp":"2026-01-01T00:00:00Z","data":[]}',
+    b'{"type":"a.b","timestamp":"2026-01-01T00:00:00Z","data":{}}',
+    b'{"type":"a.b","timestamp":"never","data":{"entity":"account","id":1,"version":1,"record":{}}}',
+    b'{"type":"a.b","timestamp":"2026-01-01T00:00:00Z","data":{"entity":"account","id":"1","version":1,'
+    b'"record":{}}}',
+    b'{"type":"a.b","timestamp":"2026-01-01T00:00:00Z","data":{"entity":"account","id":-1,"version":0,'
+    b'"record":{}}}',
+    b'{"type":"a.b","timestamp":"2026-01-01T00:00:00Z","data":{"entity":"account","id":1,"version":1,'
+    b'"record":{"a":"\\u0000"}}}',
+    b'{"type":"' + b"a" * 200 + b'","timestamp":"2026-01-01T00:00:00Z","data":{"entity":"account",'
+    b'"id":1,"version":1,"record":{}}}',
+])
+def test_a_signed_but_wrong_body_is_a_4xx_and_leaves_nothing(lone, body):
+    lone.start()
+    reply = post(lone, body, signed(lone.crm.secret, body))
+    assert 400 <= reply.status < 500, reply.raw
+    assert lone.messages() == []
+
+
+def test_a_change_no_route_takes_is_one_message_that_says_so(lone):
+    lone.start()
+    assert post_event(lone.api, lone.crm, lone.crm.event("meeting", {"id": 3})).status == 202
+    [message] = lone.messages()
+    assert message["state"] == "skipped" and message["route"] is None
+    assert message["reason"] == "no route takes such a change"
+
+
+def test_a_prospect_is_skipped_with_the_rule(lone):
+    lone.start()
+    lone.account(1, kind="prospect")
+    message = lone.ended("account", 1)
+    assert message["state"] == "skipped" and "customers" in message["reason"]
+    assert lone.erp.puts() == []
+
+
+def test_what_has_crossed_stays_in_step_when_the_rule_no_longer_holds(lone):
+    lone.start()
+    lone.account(1)
+    lone.ended("account", 1)
+    lone.account(1, version=2, kind="former")
+    lone.ended("account", 1, version=2)
+    assert lone.erp.effects_of("crm:account:1")[-1].body["active"] is False
+
+
+def test_a_thousand_changes_at_once_have_a_thousand_effects(lone):
+    lone.start()
+    for id in range(1, 1001):
+        lone.account(id, event_id=new_event_id())
+    lone.all_ended(60)
+    assert len({c.path for c in lone.erp.effects}) == 1000
