@@ -103,9 +103,9 @@ reply_stored(struct request *rq, const struct row *row)
 		     .detail = "This was done; its answer held a secret and was not kept.",
 		     .hint = "Revoke what was made and make it anew with another Idempotency-Key.");
 	if (*body)
-		reply_text(rq, atoi(row_text(row, "status")), type, body);
+		reply_text(rq, (int)row_id(row, "status"), type, body);
 	else
-		reply_empty(rq, atoi(row_text(row, "status")));
+		reply_empty(rq, (int)row_id(row, "status"));
 	cJSON_ArrayForEach(header, headers) if (strcmp(header->string, "Content-Type") != 0)
 		reply_header(rq, header->string, header->valuestring);
 	reply_header(rq, "Idempotent-Replay", "true");
