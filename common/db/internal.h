@@ -50,6 +50,7 @@ enum op_kind { OP_PREPARE, OP_QUERY, OP_SYNC };
 /* A command in flight. */
 struct op {
 	enum op_kind kind;
+	bool answered;
 	struct statement *statement;
 	struct pending *pending;
 	const char *sql;

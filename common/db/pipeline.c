@@ -50,7 +50,7 @@ pipeline_send(struct connection *c, struct pending *pending, struct statement *s
 			if (!PQsendPrepare(c->pg, name, statement->sql, 0, NULL))
 				return false;
 			statement_mark(c, statement, true);
-			pipeline_push(c, (struct op){ OP_PREPARE, statement, pending, sql });
+			pipeline_push(c, (struct op){ OP_PREPARE, false, statement, pending, sql });
 			c->unsynced++;
 		}
 		if (!PQsendQueryPrepared(c->pg, name, count, values, NULL, NULL, 0))
@@ -58,7 +58,7 @@ pipeline_send(struct connection *c, struct pending *pending, struct statement *s
 	} else if (!PQsendQueryParams(c->pg, sql, count, NULL, values, NULL, NULL, 0)) {
 		return false;
 	}
-	pipeline_push(c, (struct op){ OP_QUERY, statement, pending, sql });
+	pipeline_push(c, (struct op){ OP_QUERY, false, statement, pending, sql });
 	c->unsynced++;
 	c->db->stats.statements++;
 	return true;
@@ -130,6 +130,7 @@ pipeline_answer(struct connection *c, struct op *op, PGresult *result)
 		status == PGRES_EMPTY_QUERY;
 	struct pending *pending = op->pending;
 
+	op->answered = true;
 	if (!ok) {
 		if (op->kind == OP_PREPARE)
 			statement_mark(c, op->statement, false);
@@ -158,8 +159,8 @@ pipeline_read(struct connection *c)
 
 		any = true;
 		if (!result) {
-			/* NULL ends the answer to a statement. */
-			if (op->kind == OP_SYNC)
+			/* NULL ends the answer to a statement; without one the connection is gone. */
+			if (!op->answered)
 				break;
 			c->head++;
 		} else if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {

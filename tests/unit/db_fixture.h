@@ -140,6 +140,8 @@ fixture_teardown(void **state)
 {
 	char sql[200];
 
+	if (!fixture_db)
+		return -1;
 	db_close(fixture_db);
 	fixture_settle();
 	assert_int_equal(coro_count(), 0);
