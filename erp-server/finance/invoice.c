@@ -63,16 +63,10 @@ struct entity invoice_entity = {
 	.verbs = verbs,
 };
 
-static const char *
-ids_of(struct request *rq, const struct record *invoice)
-{
-	return arena_printf(&rq->arena, "{%lld}", (long long)invoice->id);
-}
-
 void
-invoice_refresh(struct request *rq, const char *invoices)
+invoice_refresh(struct request *rq, int64_t id)
 {
-	db_do(rq, sql_invoice_refresh, P_TEXT(invoices));
+	db_do(rq, sql_invoice_refresh, P_ID(id));
 }
 
 static void
@@ -99,9 +93,9 @@ verb_post(struct request *rq, struct record *invoice, cJSON *body)
 					     { "net", row_text(row, "net") },
 					     { "tax", record_text(invoice, "tax_amount") } },
 			});
-	invoice_refresh(rq, ids_of(rq, invoice));
+	invoice_refresh(rq, invoice->id);
 	if (order != NULL) {
-		order_refresh(rq, order_ids(rq, order->id));
+		order_refresh(rq, order->id);
 		record_changed(rq, order, "sales_order.invoiced");
 	}
 	record_changed(rq, customer, "customer.finance_changed");
@@ -126,7 +120,7 @@ invoice_overdue(struct request *rq)
 		db_begin(rq);
 		invoice = record_lock(rq, &invoice_entity, row_id(rows_at(due, i), "id"));
 		customer = record_lock(rq, &customer_entity, record_id(invoice, "customer_id"));
-		invoice_refresh(rq, ids_of(rq, invoice));
+		invoice_refresh(rq, invoice->id);
 		record_reload(rq, invoice);
 		if (strcmp(record_text(invoice, "status"), "overdue") == 0) {
 			record_changed(rq, invoice, "invoice.overdue");

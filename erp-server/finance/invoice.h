@@ -6,14 +6,16 @@
 #ifndef FINANCE_INVOICE_H
 #define FINANCE_INVOICE_H
 
+#include <stdint.h>
+
 struct request;
 struct record;
 struct row;
 struct rows;
 struct cJSON;
 
-/* invoices is an array as PostgreSQL writes it: "{7,9}". Queued, not awaited. */
-void invoice_refresh(struct request *rq, const char *invoices);
+/* Queued, not awaited. */
+void invoice_refresh(struct request *rq, int64_t id);
 
 /* Verbs of finance/invoice_credit.c. */
 void invoice_credit(struct request *rq, struct record *invoice, struct cJSON *body);

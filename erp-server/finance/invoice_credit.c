@@ -45,9 +45,9 @@ invoice_credit(struct request *rq, struct record *invoice, cJSON *body)
 					     { "net", row_text(sums, "net") },
 					     { "tax", row_text(sums, "tax_amount") } },
 			});
-	invoice_refresh(rq, arena_printf(&rq->arena, "{%lld}", (long long)invoice->id));
+	invoice_refresh(rq, invoice->id);
 	if (order != NULL) {
-		order_refresh(rq, order_ids(rq, order->id));
+		order_refresh(rq, order->id);
 		record_changed(rq, order, "sales_order.credited");
 	}
 	record_changed(rq, customer, "customer.finance_changed");

@@ -1,4 +1,4 @@
--- erp-server/finance/invoice_refresh.sql -- works out what invoices $1 have been paid, their balance and status.
+-- erp-server/finance/invoice_refresh.sql -- works out what invoice $1 has been paid, its balance and status.
 UPDATE invoice i
 SET paid = f.paid, credited = f.credited, balance = i.total - f.paid - f.credited,
 	status = (CASE
@@ -15,6 +15,6 @@ FROM (
 		CASE v.kind WHEN 'credit_note' THEN v.credited
 			ELSE (SELECT coalesce(sum(c.credited), 0) FROM invoice c WHERE c.reverses_id = v.id) END AS credited
 	FROM invoice v
-	WHERE v.id = ANY ($1::bigint[]) AND v.posted_at IS NOT NULL
+	WHERE v.id = $1 AND v.posted_at IS NOT NULL
 ) f
 WHERE f.id = i.id

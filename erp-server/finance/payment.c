@@ -1,7 +1,6 @@
 /* erp-server/finance/payment.c -- money customers send, and which invoices it pays. */
 #include <string.h>
 
-#include "base/text.h"
 #include "erp.h"
 #include "finance/invoice.h"
 #include "finance/ledger.h"
@@ -158,15 +157,13 @@ verb_allocate(struct request *rq, struct record *payment, cJSON *body)
 /* ---- what both do ---- */
 
 static void check_allocations(struct request *rq, struct record *payment, int64_t place);
+static void invoices_paid(struct request *rq, struct rows *touched);
 
 /* The allocations after place take effect: checked, then the invoices' balances and events.
  * Invoices and customer are locked; their rows still show what was before. */
 static struct row *
 apply(struct request *rq, struct record *payment, struct record *customer, int64_t place)
 {
-	struct record *invoices[64];
-	struct text ids = text_in(&rq->arena);
-	struct rows *touched;
 	struct row *row;
 
 	check_allocations(rq, payment, place);
@@ -181,30 +178,30 @@ apply(struct request *rq, struct record *payment, struct record *customer, int64
 		     .detail = arena_printf(&rq->arena, "%s are given out, the payment has %s.",
 					    row_text(row, "fresh"), row_text(row, "had")));
 	}
-	touched = db_all(rq, sql_touched, P_ID(payment->id), P_ID(place));
-	for (int from = 0; from < rows_count(touched); from += 64) {
-		int count = rows_count(touched) - from;
-
-		if (count > 64)
-			count = 64;
-		ids.length = 0;
-		for (int i = 0; i < count; i++) {
-			int64_t id = row_id(rows_at(touched, from + i), "invoice_id");
-
-			invoices[i] = record_lock(rq, &invoice_entity, id);
-			text_addf(&ids, "%c%lld", i ? ',' : '{', (long long)id);
-		}
-		text_add_char(&ids, '}');
-		invoice_refresh(rq, arena_strdup(&rq->arena, text_str(&ids)));
-		for (int i = 0; i < count; i++) {
-			record_reload(rq, invoices[i]);
-			record_changed(rq, invoices[i],
-				       strcmp(record_text(invoices[i], "status"), "paid") == 0
-					       ? "invoice.paid"
-					       : "invoice.partially_paid");
-		}
-	}
+	invoices_paid(rq, db_all(rq, sql_touched, P_ID(payment->id), P_ID(place)));
 	return row;
+}
+
+/* Invoices are still as they were before; afterwards their balance and status are new. */
+static void
+invoices_paid(struct request *rq, struct rows *touched)
+{
+	size_t count = (size_t)rows_count(touched);
+	struct record **invoices = arena_array(&rq->arena, struct record *, count + 1);
+	int64_t *ids = arena_array(&rq->arena, int64_t, count + 1);
+
+	for (size_t i = 0; i < count; i++)
+		ids[i] = row_id(rows_at(touched, (int)i), "invoice_id");
+	records_lock(rq, &invoice_entity, ids, (int)count, invoices);
+	for (size_t i = 0; i < count; i++)
+		invoice_refresh(rq, ids[i]);
+	for (size_t i = 0; i < count; i++) {
+		bool paid;
+
+		record_reload(rq, invoices[i]);
+		paid = strcmp(record_text(invoices[i], "status"), "paid") == 0;
+		record_changed(rq, invoices[i], paid ? "invoice.paid" : "invoice.partially_paid");
+	}
 }
 
 static void

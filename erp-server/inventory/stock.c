@@ -22,10 +22,9 @@ static const char sql_with_company[] =
 	"JOIN sales_order_component o ON o.order_line_id = c.order_line_id ORDER BY id";
 
 static const char sql_reserve_bundles[] =
-	"SELECT DISTINCT b.id FROM stock_reserve_bundles($1::bigint[], $2::bigint[]) AS b (id) "
+	"SELECT stock_reserve_bundles($1, $2::bigint[]) AS given "
 	"WHERE EXISTS (SELECT FROM sales_order_line l "
-	"  JOIN sales_order_component c ON c.order_line_id = l.id "
-	"  WHERE l.sales_order_id = ANY ($1::bigint[])) ORDER BY b.id";
+	"  JOIN sales_order_component c ON c.order_line_id = l.id WHERE l.sales_order_id = $1)";
 
 static const char sql_unreserve[] =
 	"SELECT DISTINCT id FROM stock_unreserve($1, $2) AS id ORDER BY id";
@@ -35,14 +34,15 @@ static const char sql_release[] =
 	"  CASE WHEN consumed > 0 THEN 'consumed' ELSE 'released' END::stock_reservation_status "
 	"WHERE sales_order_id = $1 AND status = 'active'";
 
+/* ARRAY(SELECT ...) hides the array's length, so that the plan is made once and kept. */
 static const char sql_levels[] =
 	"SELECT item_id AS id, on_hand::numeric(18,4), reserved::numeric(18,4),"
-	" available::numeric(18,4) FROM item_level WHERE item_id = ANY ($1::bigint[]) "
-	"ORDER BY item_id";
+	" available::numeric(18,4) FROM item_level "
+	"WHERE item_id = ANY (ARRAY(SELECT unnest($1::bigint[]))) ORDER BY item_id";
 
-static const char sql_bundles[] =
-	"SELECT DISTINCT item_id AS id FROM item_component WHERE component_id = ANY ($1::bigint[]) "
-	"AND item_id <> ALL ($1::bigint[]) ORDER BY id";
+static const char sql_bundles[] = "SELECT DISTINCT item_id AS id FROM item_component WHERE "
+				  "component_id = ANY (ARRAY(SELECT unnest($1::bigint[]))) "
+				  "AND item_id <> ALL ($1::bigint[]) ORDER BY id";
 
 /* Items somebody waits for although some are free. */
 static const char sql_sweep[] =
@@ -53,6 +53,9 @@ static const char sql_sweep[] =
 	"AND EXISTS (SELECT FROM item_stock s WHERE s.item_id = d.item_id "
 	"  AND s.warehouse_id = o.warehouse_id AND s.on_hand > s.reserved) "
 	"ORDER BY d.item_id LIMIT 100";
+
+/* As many as stock_waiting.sql answers. */
+#define WAITING_MAX 100
 
 struct entity stock_move_entity = {
 	.name = "stock_move",
@@ -71,15 +74,16 @@ struct entity stock_reservation_entity = {
 
 /* ---- holding ---- */
 
+static int64_t *ids_of(struct request *rq, struct rows *rows);
 static const char *ids_text(struct request *rq, struct rows *rows);
-static struct record **lock_rows(struct request *rq, struct entity *entity, struct rows *rows);
 
 static void
 hold_rows(struct request *rq, struct stock_hold *hold, struct rows *rows)
 {
 	hold->count = rows_count(rows);
 	hold->ids = ids_text(rq, rows);
-	hold->items = lock_rows(rq, &item_entity, rows);
+	hold->items = arena_array(&rq->arena, struct record *, (size_t)hold->count + 1);
+	records_lock(rq, &item_entity, ids_of(rq, rows), hold->count, hold->items);
 }
 
 void
@@ -106,26 +110,23 @@ ids_text(struct request *rq, struct rows *rows)
 	return text_str(&text);
 }
 
-static struct record **
-lock_rows(struct request *rq, struct entity *entity, struct rows *rows)
+static int64_t *
+ids_of(struct request *rq, struct rows *rows)
 {
-	size_t count = (size_t)rows_count(rows);
-	struct record **records = arena_array(&rq->arena, struct record *, count + 1);
-	int64_t *ids = arena_array(&rq->arena, int64_t, count + 1);
+	int64_t *ids = arena_array(&rq->arena, int64_t, (size_t)rows_count(rows) + 1);
 
-	for (size_t i = 0; i < count; i++)
-		ids[i] = row_id(rows_at(rows, (int)i), "id");
-	records_lock(rq, entity, ids, (int)count, records);
-	return records;
+	for (int i = 0; i < rows_count(rows); i++)
+		ids[i] = row_id(rows_at(rows, i), "id");
+	return ids;
 }
 
 /* ---- reserving ---- */
 
 void
-stock_reserve(struct request *rq, const char *orders, const struct stock_hold *hold)
+stock_reserve(struct request *rq, int64_t order_id, const struct stock_hold *hold)
 {
-	db_do(rq, sql_stock_reserve, P_TEXT(orders), P_TEXT(hold->ids));
-	db_do(rq, sql_reserve_bundles, P_TEXT(orders), P_TEXT(hold->ids));
+	db_do(rq, sql_stock_reserve, P_ID(order_id), P_TEXT(hold->ids));
+	db_do(rq, sql_reserve_bundles, P_ID(order_id), P_TEXT(hold->ids));
 }
 
 void
@@ -134,31 +135,34 @@ stock_release(struct request *rq, int64_t order_id)
 	db_do(rq, sql_release, P_ID(order_id));
 }
 
-static void orders_changed(struct request *rq, struct rows *orders, const char *event);
+static void orders_changed(struct request *rq, const int64_t *ids, int count, const char *event);
 
 bool
 stock_give_out(struct request *rq, const struct stock_hold *hold)
 {
-	struct pending *plain, *bundles;
-	struct rows *served, *waiting;
-	const char *orders;
-	bool any;
+	struct pending *plain[WAITING_MAX], *bundles[WAITING_MAX];
+	int64_t served[WAITING_MAX];
+	struct rows *waiting;
+	int count = 0;
 
 	if (hold->count == 0)
 		return false;
 	waiting = db_all(rq, sql_stock_waiting, P_TEXT(hold->ids));
-	if (!rows_any(waiting))
-		return false;
-	orders = ids_text(rq, waiting);
-	plain = db_send(rq, sql_stock_reserve, P_TEXT(orders), P_TEXT(hold->ids));
-	bundles = db_send(rq, sql_reserve_bundles, P_TEXT(orders), P_TEXT(hold->ids));
-	served = db_wait(rq, plain);
-	any = rows_any(served);
-	orders_changed(rq, served, "sales_order.reserved");
-	served = db_wait(rq, bundles);
-	any = any || rows_any(served);
-	orders_changed(rq, served, "sales_order.reserved");
-	return any;
+	for (int i = 0; i < rows_count(waiting); i++) {
+		int64_t id = row_id(rows_at(waiting, i), "id");
+
+		plain[i] = db_send(rq, sql_stock_reserve, P_ID(id), P_TEXT(hold->ids));
+		bundles[i] = db_send(rq, sql_reserve_bundles, P_ID(id), P_TEXT(hold->ids));
+	}
+	for (int i = 0; i < rows_count(waiting); i++) {
+		bool any = rows_any(db_wait(rq, plain[i]));
+		struct rows *given = db_wait(rq, bundles[i]);
+
+		if (any || (rows_any(given) && row_bool(rows_at(given, 0), "given")))
+			served[count++] = row_id(rows_at(waiting, i), "id");
+	}
+	orders_changed(rq, served, count, "sales_order.reserved");
+	return count > 0;
 }
 
 void
@@ -166,26 +170,26 @@ stock_take_back(struct request *rq, const struct stock_hold *hold, int64_t item_
 		int64_t warehouse_id)
 {
 	struct rows *orders = db_all(rq, sql_unreserve, P_ID(item_id), P_ID(warehouse_id));
+	int64_t *ids = ids_of(rq, orders);
 
 	if (!rows_any(orders))
 		return;
-	orders_changed(rq, orders, "sales_order.reservation_lost");
+	orders_changed(rq, ids, rows_count(orders), "sales_order.reservation_lost");
 	stock_give_out(rq, hold);
 }
 
 /* Orders whose reservations have just changed; their rows still show what was before. */
 static void
-orders_changed(struct request *rq, struct rows *orders, const char *event)
+orders_changed(struct request *rq, const int64_t *ids, int count, const char *event)
 {
-	const char *ids = ids_text(rq, orders);
-	struct record **records;
+	struct record **orders = arena_array(&rq->arena, struct record *, (size_t)count + 1);
 
-	if (!rows_any(orders))
-		return;
-	records = lock_rows(rq, &sales_order_entity, orders);
-	order_refresh(rq, ids);
-	order_promise(rq, ids);
-	records_changed(rq, records, rows_count(orders), event);
+	records_lock(rq, &sales_order_entity, ids, count, orders);
+	for (int i = 0; i < count; i++) {
+		order_refresh(rq, ids[i]);
+		order_promise(rq, ids[i]);
+	}
+	records_changed(rq, orders, count, event);
 }
 
 /* ---- moving ---- */
@@ -230,14 +234,14 @@ stock_done(struct request *rq, const struct stock_hold *hold)
 	pending = db_send(rq, sql_bundles, P_TEXT(hold->ids));
 	now = db_all(rq, sql_levels, P_TEXT(hold->ids));
 	bundles = db_wait(rq, pending);
-	changed = arena_array(&rq->arena, struct record *, (size_t)hold->count);
+	changed = arena_array(&rq->arena, struct record *,
+			      (size_t)(hold->count + rows_count(bundles) + 1));
+	records_lock(rq, &item_entity, ids_of(rq, bundles), rows_count(bundles), changed);
+	count = rows_count(bundles);
 	for (int i = 0; i < hold->count; i++)
 		if (is_other(rq, hold->items[i], rows_at(now, i)))
 			changed[count++] = hold->items[i];
 	records_changed(rq, changed, count, "item.availability_changed");
-	if (rows_any(bundles))
-		records_changed(rq, lock_rows(rq, &item_entity, bundles), rows_count(bundles),
-				"item.availability_changed");
 }
 
 /* Held for a bundle's sake only, an item may be as it was. */

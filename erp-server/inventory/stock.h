@@ -6,7 +6,7 @@
  *	struct stock_hold hold;
  *
  *	stock_hold_order(rq, &hold, order_id);
- *	stock_reserve(rq, "{7}", &hold);
+ *	stock_reserve(rq, order_id, &hold);
  *	stock_done(rq, &hold);
  *
  * All of these run inside a transaction, yield, and fail by unwinding.
@@ -31,9 +31,8 @@ struct stock_hold {
 void stock_hold_order(struct request *rq, struct stock_hold *hold, int64_t order_id);
 void stock_hold_item(struct request *rq, struct stock_hold *hold, int64_t item_id);
 
-/* Reserves what is free for the open lines of the orders ("{7,9}"), oldest first. Queued, not
- * awaited. */
-void stock_reserve(struct request *rq, const char *orders, const struct stock_hold *hold);
+/* Reserves what is free for the order's open lines. Queued, not awaited. */
+void stock_reserve(struct request *rq, int64_t order_id, const struct stock_hold *hold);
 
 /* Ends an order's reservations. Queued, not awaited. */
 void stock_release(struct request *rq, int64_t order_id);

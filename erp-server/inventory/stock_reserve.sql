@@ -1,14 +1,14 @@
--- erp-server/inventory/stock_reserve.sql -- gives free stock of items $2 to the open lines of orders $1, oldest first.
+-- erp-server/inventory/stock_reserve.sql -- gives free stock of items $2 to the open lines of order $1.
 -- Lines of bundles are left to stock_reserve_bundles. The caller holds the items' row locks.
 WITH open AS (
 	SELECT l.id, l.sales_order_id, l.item_id, o.warehouse_id, n.need,
 		sum(n.need) OVER (PARTITION BY l.item_id, o.warehouse_id
-			ORDER BY o.confirmed_at, o.id, l.position, l.id ROWS UNBOUNDED PRECEDING) AS upto
+			ORDER BY l.position, l.id ROWS UNBOUNDED PRECEDING) AS upto
 	FROM sales_order o
 	JOIN sales_order_line l ON l.sales_order_id = o.id
 	JOIN item i ON i.id = l.item_id
 	CROSS JOIN LATERAL (SELECT l.quantity - l.lost - l.delivered - l.reserved AS need) n
-	WHERE o.id = ANY ($1::bigint[]) AND l.item_id = ANY ($2::bigint[]) AND i.type = 'goods' AND n.need > 0
+	WHERE o.id = $1 AND l.item_id = ANY ($2::bigint[]) AND i.type = 'goods' AND n.need > 0
 	AND NOT EXISTS (SELECT FROM sales_order_component c WHERE c.order_line_id = l.id)
 ), place AS (
 	SELECT DISTINCT item_id, warehouse_id FROM open
@@ -34,4 +34,4 @@ WITH open AS (
 	DO UPDATE SET quantity = s.quantity + excluded.quantity, version = s.version + 1, updated_at = now()
 	RETURNING s.sales_order_id
 )
-SELECT DISTINCT sales_order_id AS id FROM made ORDER BY id
+SELECT sales_order_id FROM made LIMIT 1

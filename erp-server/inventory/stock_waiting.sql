@@ -13,5 +13,5 @@ AND o.id IN (
 AND EXISTS (SELECT FROM item_stock s
 	WHERE s.item_id = ANY ($1::bigint[]) AND s.warehouse_id = o.warehouse_id AND s.on_hand > s.reserved)
 ORDER BY o.confirmed_at, o.id
-LIMIT 200
+LIMIT 100
 FOR NO KEY UPDATE OF o SKIP LOCKED

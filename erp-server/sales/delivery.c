@@ -185,7 +185,7 @@ verb_ship(struct request *rq, struct record *delivery, cJSON *body)
 				.memo = record_text(delivery, "number"),
 				.amounts = { { "cost", cost } },
 			});
-	order_refresh(rq, order_ids(rq, order->id));
+	order_refresh(rq, order->id);
 	record_changed(rq, order, "sales_order.shipped");
 	stock_done(rq, &hold);
 }

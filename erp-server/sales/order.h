@@ -13,18 +13,15 @@
 extern struct entity sales_order_entity;
 extern const struct verb sales_order_verbs[];
 
-/* orders is an array as PostgreSQL writes it: "{7,9}". Queued, not awaited. */
-void order_refresh(struct request *rq, const char *orders);
+/* Queued, not awaited. */
+void order_refresh(struct request *rq, int64_t id);
 
 /* When all of it can leave, as things stand now. Queued, not awaited. */
-void order_promise(struct request *rq, const char *orders);
+void order_promise(struct request *rq, int64_t id);
 
 /* Checks customer, items and credit, and reserves what is there. The record is locked; the event
  * is the caller's. Yields. */
 void order_confirm(struct request *rq, struct record *order);
-
-/* "{7}" */
-const char *order_ids(struct request *rq, int64_t id);
 
 /* Verbs that make other documents: sales/delivery.c and finance/invoice_make.c. */
 void order_deliver(struct request *rq, struct record *order, cJSON *body);

@@ -1,18 +1,20 @@
--- erp-server/sales/order_refresh.sql -- works out the lines' quantities and the status of orders $1.
+-- erp-server/sales/order_refresh.sql -- works out the lines' quantities and the status of order $1.
 WITH fresh AS (
-	SELECT l.id, l.sales_order_id, l.quantity - l.lost AS wanted, i.type = 'goods' AS goods,
+	SELECT l.id, l.quantity - l.lost AS wanted, i.type = 'goods' AS goods,
 		o.confirmed_at IS NOT NULL AND o.closed_at IS NULL AND o.cancelled_at IS NULL AS live,
-		held.n AS reserved, gone.n AS delivered, billed.n AS invoiced
+		gone.n AS delivered, billed.n AS invoiced,
+		-- of a bundle, as many as its scarcest component is held for
+		coalesce((SELECT min(coalesce(r.quantity - r.consumed, 0) / c.quantity)
+				FROM sales_order_component c
+				JOIN item part ON part.id = c.item_id AND part.type = 'goods'
+				LEFT JOIN stock_reservation r ON r.order_line_id = c.order_line_id
+					AND r.item_id = c.item_id AND r.status = 'active'
+				WHERE c.order_line_id = l.id),
+			(SELECT sum(r.quantity - r.consumed) FROM stock_reservation r
+				WHERE r.order_line_id = l.id AND r.status = 'active'), 0) AS reserved
 	FROM sales_order o
 	JOIN sales_order_line l ON l.sales_order_id = o.id
 	JOIN item i ON i.id = l.item_id
-	CROSS JOIN LATERAL (
-		SELECT coalesce(min(coalesce(r.quantity - r.consumed, 0) / d.per), 0) AS n
-		FROM order_demand d
-		LEFT JOIN stock_reservation r ON r.order_line_id = d.order_line_id
-			AND r.item_id = d.item_id AND r.status = 'active'
-		WHERE d.order_line_id = l.id
-	) held
 	CROSS JOIN LATERAL (
 		SELECT coalesce(sum(dl.quantity), 0) AS n
 		FROM delivery_line dl JOIN delivery d ON d.id = dl.delivery_id
@@ -23,7 +25,7 @@ WITH fresh AS (
 		FROM invoice_line il JOIN invoice v ON v.id = il.invoice_id
 		WHERE il.order_line_id = l.id AND v.status NOT IN ('draft', 'cancelled')
 	) billed
-	WHERE o.id = ANY ($1::bigint[])
+	WHERE o.id = $1
 ), line AS (
 	UPDATE sales_order_line l
 	SET reserved = f.reserved, delivered = f.delivered, invoiced = f.invoiced,
@@ -32,17 +34,15 @@ WITH fresh AS (
 	FROM fresh f
 	WHERE f.id = l.id
 ), done AS (
-	SELECT f.sales_order_id,
-		CASE WHEN count(*) FILTER (WHERE f.goods) = 0 THEN CASE WHEN bool_or(f.live) THEN 'full' ELSE 'none' END
+	SELECT CASE WHEN count(*) FILTER (WHERE f.goods) = 0 THEN CASE WHEN bool_or(f.live) THEN 'full' ELSE 'none' END
 			WHEN bool_and(f.delivered = 0) FILTER (WHERE f.goods) THEN 'none'
 			WHEN bool_and(f.delivered >= f.wanted) FILTER (WHERE f.goods) THEN 'full'
 			ELSE 'partial' END AS delivery,
-		CASE WHEN bool_and(f.invoiced <= 0) THEN 'none'
+		CASE WHEN coalesce(bool_and(f.invoiced <= 0), true) THEN 'none'
 			WHEN bool_and(f.invoiced >= f.wanted) THEN 'full'
 			ELSE 'partial' END AS invoice,
 		bool_or(f.delivered > 0) AS any_delivered
 	FROM fresh f
-	GROUP BY f.sales_order_id
 )
 UPDATE sales_order o
 SET delivery_status = d.delivery::sales_order_delivery_status,
@@ -58,4 +58,4 @@ SET delivery_status = d.delivery::sales_order_delivery_status,
 		WHEN d.any_delivered THEN 'partially_delivered'
 		ELSE 'confirmed' END)::sales_order_status
 FROM done d
-WHERE d.sales_order_id = o.id
+WHERE o.id = $1

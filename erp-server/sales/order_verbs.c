@@ -4,8 +4,12 @@
 #include "order_credit.sql.h"
 #include "sales/order.h"
 
-static const char sql_customer[] = "SELECT name, active, credit_status, credit_limit FROM customer "
-				   "WHERE id = $1 FOR NO KEY UPDATE";
+/* Orders of one customer wait for each other only where they share a limit. */
+static const char sql_lock_limited[] =
+	"SELECT FROM customer WHERE id = $1 AND credit_limit IS NOT NULL FOR NO KEY UPDATE";
+
+static const char sql_customer[] =
+	"SELECT name, active, credit_status, credit_limit FROM customer WHERE id = $1";
 
 static const char sql_lines[] =
 	"SELECT count(*) AS lines, string_agg(DISTINCT i.sku, ', ') FILTER (WHERE NOT i.active) AS "
@@ -113,13 +117,13 @@ verb_confirm(struct request *rq, struct record *order, cJSON *body)
 void
 order_confirm(struct request *rq, struct record *order)
 {
-	const char *ids = order_ids(rq, order->id);
 	bool first = record_text(order, "confirmed_at") == NULL;
 	struct pending *lines = db_send(rq, sql_lines, P_ID(order->id));
 	struct pending *customer = NULL;
 	struct stock_hold hold;
 
 	if (first) {
+		db_do(rq, sql_lock_limited, P_ID(record_id(order, "customer_id")));
 		customer = db_send(rq, sql_customer, P_ID(record_id(order, "customer_id")));
 		db_do(rq, sql_components, P_ID(order->id));
 	}
@@ -128,9 +132,9 @@ order_confirm(struct request *rq, struct record *order)
 	if (first)
 		check_customer(rq, order, rows_at(db_wait(rq, customer), 0));
 	db_do(rq, sql_confirm, P_ID(order->id));
-	stock_reserve(rq, ids, &hold);
-	order_refresh(rq, ids);
-	order_promise(rq, ids);
+	stock_reserve(rq, order->id, &hold);
+	order_refresh(rq, order->id);
+	order_promise(rq, order->id);
 	stock_done(rq, &hold);
 }
 
@@ -188,7 +192,7 @@ static void
 verb_hold(struct request *rq, struct record *order, cJSON *body)
 {
 	db_do(rq, sql_hold, P_ID(order->id), P_TEXT(json_string(body, "reason")));
-	order_refresh(rq, order_ids(rq, order->id));
+	order_refresh(rq, order->id);
 }
 
 static void
@@ -198,7 +202,7 @@ verb_release(struct request *rq, struct record *order, cJSON *body)
 	if (record_text(order, "confirmed_at") != NULL)
 		order_confirm(rq, order);
 	else
-		order_refresh(rq, order_ids(rq, order->id));
+		order_refresh(rq, order->id);
 }
 
 /* ---- cancel, close ---- */
@@ -246,7 +250,7 @@ give_up(struct request *rq, struct record *order, const char *sql)
 	stock_hold_order(rq, &hold, order->id);
 	stock_release(rq, order->id);
 	db_do(rq, sql, P_ID(order->id));
-	order_refresh(rq, order_ids(rq, order->id));
+	order_refresh(rq, order->id);
 	stock_give_out(rq, &hold);
 	stock_done(rq, &hold);
 }

@@ -14,7 +14,7 @@ static const char sql_promise[] =
 	"UPDATE sales_order o SET promised_date = greatest(o.requested_date, current_date + ("
 	"  SELECT coalesce(max(i.lead_time_days), 0) FROM sales_order_line l JOIN item i"
 	"  ON i.id = l.item_id WHERE l.sales_order_id = o.id AND l.short > 0)) "
-	"WHERE o.id = ANY ($1::bigint[])";
+	"WHERE o.id = $1";
 
 static void order_prepare(struct request *rq, struct record *order, cJSON *body);
 static void order_saved(struct request *rq, struct record *order, bool created);
@@ -219,19 +219,13 @@ order_upserted(struct request *rq, struct record *order, bool created)
 }
 
 void
-order_refresh(struct request *rq, const char *orders)
+order_refresh(struct request *rq, int64_t id)
 {
-	db_do(rq, sql_order_refresh, P_TEXT(orders));
+	db_do(rq, sql_order_refresh, P_ID(id));
 }
 
 void
-order_promise(struct request *rq, const char *orders)
+order_promise(struct request *rq, int64_t id)
 {
-	db_do(rq, sql_promise, P_TEXT(orders));
-}
-
-const char *
-order_ids(struct request *rq, int64_t id)
-{
-	return arena_printf(&rq->arena, "{%lld}", (long long)id);
+	db_do(rq, sql_promise, P_ID(id));
 }

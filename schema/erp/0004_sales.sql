@@ -161,24 +161,24 @@ CREATE VIEW item_level AS
 			ELSE b.on_hand - b.reserved END AS available
 	FROM item_own_level b;
 
--- Gives free stock to the open bundle lines of these orders, oldest order first, and answers the
--- orders that got something. The caller holds the row locks of the items; a line that needs others
--- is left alone. Never gives more than is free, nor more than is still open.
-CREATE FUNCTION stock_reserve_bundles(orders bigint[], items bigint[]) RETURNS SETOF bigint
+-- Gives free stock to the open bundle lines of an order and answers whether there was any. The
+-- caller holds the row locks of the items; a line that needs others is left alone. Never gives
+-- more than is free, nor more than is still open.
+CREATE FUNCTION stock_reserve_bundles(wanted bigint, items bigint[]) RETURNS boolean
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
 	line record;
 	give numeric;
+	given boolean := false;
 BEGIN
 	FOR line IN
-		SELECT l.id, l.sales_order_id, o.warehouse_id,
-			l.quantity - l.lost - l.delivered - l.reserved AS open
+		SELECT l.id, o.warehouse_id, l.quantity - l.lost - l.delivered - l.reserved AS open
 		FROM sales_order o JOIN sales_order_line l ON l.sales_order_id = o.id
-		WHERE o.id = ANY (orders) AND l.quantity - l.lost - l.delivered - l.reserved > 0
+		WHERE o.id = wanted AND l.quantity - l.lost - l.delivered - l.reserved > 0
 		AND EXISTS (SELECT FROM sales_order_component c WHERE c.order_line_id = l.id)
 		AND NOT EXISTS (SELECT FROM order_demand d
 			WHERE d.order_line_id = l.id AND d.item_id <> ALL (items))
-		ORDER BY o.confirmed_at, o.id, l.position, l.id
+		ORDER BY l.position, l.id
 	LOOP
 		SELECT min(trunc(s.free / d.per)) INTO give
 		FROM order_demand d
@@ -191,14 +191,15 @@ BEGIN
 		IF give > 0 THEN
 			INSERT INTO stock_reservation AS r
 				(sales_order_id, order_line_id, item_id, warehouse_id, quantity)
-			SELECT line.sales_order_id, line.id, d.item_id, line.warehouse_id, give * d.per
+			SELECT wanted, line.id, d.item_id, line.warehouse_id, give * d.per
 			FROM order_demand d WHERE d.order_line_id = line.id
 			ON CONFLICT (order_line_id, item_id, warehouse_id) WHERE status = 'active'
 			DO UPDATE SET quantity = r.quantity + excluded.quantity,
 				version = r.version + 1, updated_at = now();
-			RETURN NEXT line.sales_order_id;
+			given := true;
 		END IF;
 	END LOOP;
+	RETURN given;
 END $$;
 
 -- Takes reservations back, newest order first, until no more is reserved than there is, and

@@ -222,6 +222,12 @@ def test_closing_gives_up_what_was_not_delivered_and_keeps_count_of_it(erp):
     assert (closed["status"], closed["invoice_status"]) == ("closed", "full")
 
 
+def test_a_draft_without_lines_can_be_cancelled(erp):
+    made = verb(erp, "sales-orders", order(erp, []), "cancel")
+    assert (made["status"], made["delivery_status"], made["invoice_status"]) == (
+        "cancelled", "none", "none")
+
+
 def test_nothing_is_cancelled_once_delivered_or_invoiced(erp):
     made = confirmed(erp, [line(item(erp, stock=2), "2")])
     delivery = verb(erp, "sales-orders", made, "deliveries")
