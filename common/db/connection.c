@@ -107,6 +107,15 @@ connection_event(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+connection_flush(evutil_socket_t fd, short what, void *arg)
+{
+	struct connection *c = arg;
+
+	if (c->unsynced && !pipeline_sync(c, NULL))
+		connection_drop(c, PQerrorMessage(c->pg));
+}
+
+static void
 connection_opened(struct connection *c, struct attempt *attempt)
 {
 	int fd = PQsocket(attempt->pg);
@@ -115,7 +124,8 @@ connection_opened(struct connection *c, struct attempt *attempt)
 	c->schema = attempt->schema;
 	c->readable = event_new(coro_loop(), fd, EV_READ | EV_PERSIST, connection_event, c);
 	c->writable = event_new(coro_loop(), fd, EV_WRITE, connection_event, c);
-	if (!c->readable || !c->writable || event_add(c->readable, NULL) != 0)
+	c->flusher = event_new(coro_loop(), -1, 0, connection_flush, c);
+	if (!c->readable || !c->writable || !c->flusher || event_add(c->readable, NULL) != 0)
 		die("out of memory");
 	memset(c->prepared, 0, sizeof c->prepared);
 	c->generation = 0;
@@ -162,9 +172,10 @@ connection_drop(struct connection *c, const char *reason)
 		log_warn("database connection lost", "reason", text, NULL);
 	event_free(c->readable);
 	event_free(c->writable);
+	event_free(c->flusher);
 	PQfinish(c->pg);
 	free(c->schema);
-	c->readable = c->writable = NULL;
+	c->readable = c->writable = c->flusher = NULL;
 	c->pg = NULL;
 	c->schema = NULL;
 	pipeline_lose(c);
@@ -181,8 +192,8 @@ connection_release(struct connection *c)
 		c->session->connection = NULL;
 		c->session = NULL;
 		pipeline_abandon(c);
-		if ((c->unsynced && !pipeline_sync(c)) ||
-				!pipeline_send_own(c, NULL, sql_rollback) || !pipeline_sync(c)) {
+		if ((c->unsynced && !pipeline_sync(c, NULL)) ||
+				!pipeline_send_own(c, NULL, sql_rollback) || !pipeline_sync(c, NULL)) {
 			connection_drop(c, PQerrorMessage(c->pg));
 			return;
 		}

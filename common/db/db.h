@@ -55,8 +55,6 @@ void db_close(struct db *db);
 /* True when a connection answers now. Yields for 1 s at most. */
 bool db_ready(struct db *db);
 
-/* Runs on every new connection before it is used (LISTEN needs db_listen, not this). */
-
 /* ---- parameters: text format, the server casts by the statement ---- */
 struct param {
 	enum { P_END_ = 0, P_TEXT_, P_ID_, P_NULL_ } kind;
@@ -75,6 +73,10 @@ struct param {
 #define db_all(rq, sql, ...) db_all_params((rq), (sql), DB_PARAMS(__VA_ARGS__))
 /* The first row, NULL when there is none. */
 #define db_one(rq, sql, ...) db_one_params((rq), (sql), DB_PARAMS(__VA_ARGS__))
+/* As db_one, for a read by key that changes nothing (no function with an effect) and takes no
+ * time: all that are asked in one turn of the loop travel as one batch, at up to twice the rate.
+ * A slow one would hold up the others of its batch. */
+#define db_get(rq, sql, ...) db_get_params((rq), (sql), DB_PARAMS(__VA_ARGS__))
 /* Sent, not awaited; its failure surfaces at the next awaiting call or at db_commit.
  * Inside a transaction only. */
 #define db_do(rq, sql, ...) db_do_params((rq), (sql), DB_PARAMS(__VA_ARGS__))
@@ -85,6 +87,7 @@ struct param {
 
 struct rows *db_all_params(struct request *rq, const char *sql, const struct param *params);
 struct row *db_one_params(struct request *rq, const char *sql, const struct param *params);
+struct row *db_get_params(struct request *rq, const char *sql, const struct param *params);
 void db_do_params(struct request *rq, const char *sql, const struct param *params);
 struct pending *db_send_params(struct request *rq, const char *sql, const struct param *params);
 struct rows *db_all_once_params(struct request *rq, const char *sql, const struct param *params);
@@ -116,13 +119,13 @@ const char *row_at(const struct row *row, int column);
 int row_length(const struct row *row, int column);
 
 /* ---- notifications (wake-up only; never rely on one) ---- */
-/* A connection of its own that LISTENs and calls heard(arg) on the loop for each notification,
- * and once after every (re)connect. */
+/* LISTENs on the process's side connection and calls heard(arg) on the loop for each notification
+ * of another process, and once after every (re)connect. Channels are the schema's own. */
 void db_listen(struct db *db, const char *channel, void (*heard)(void *arg), void *arg);
 /* Sends NOTIFY off the write path, at most once per 10 ms. Never call it for a write's sake. */
 void db_notify(struct db *db, const char *channel);
 
-/* A session lock held on a connection of its own; taken(arg, true) when it is got and
+/* A session lock of the schema, held on the side connection; taken(arg, true) when it is got and
  * taken(arg, false) when the connection is lost, after which it is tried again each second.
  * For work that one process at a time does. */
 void db_elect(struct db *db, int64_t key, void (*taken)(void *arg, bool held), void *arg);

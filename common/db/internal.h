@@ -29,7 +29,7 @@ struct statement {
 enum pending_state {
 	PENDING_SENT,
 	PENDING_DONE,      /* result holds rows */
-	PENDING_FAILED,    /* result holds the error, unless the session or an earlier one does */
+	PENDING_FAILED,    /* result holds the error; none: that is the session's or a neighbour's */
 	PENDING_LOST,      /* the connection went, or the transaction was abandoned */
 };
 
@@ -40,6 +40,7 @@ struct pending {
 	struct db_session *session;             /* NULL: on a shared connection */
 	PGresult *result;
 	const char *sql;
+	bool quick;                             /* a read: its rows count before its sync */
 	struct coro *waiter;
 	void (*done)(struct pending *pending);  /* on the loop, instead of a waiter */
 	void *arg;
@@ -73,6 +74,7 @@ struct connection {
 	PGconn *pg;
 	struct event *readable;
 	struct event *writable;
+	struct event *flusher;        /* ends the batch of quick reads once all that are ready are in */
 	struct op *ops;               /* ring, a power of two */
 	unsigned head, tail, capacity;
 	unsigned unsynced;            /* newest ops without a sync behind them */
@@ -142,8 +144,9 @@ bool pipeline_send(struct connection *c, struct pending *pending, struct stateme
 	const char *sql, int count, const char *const *values);
 /* As pipeline_send for a text of ours without parameters. */
 bool pipeline_send_own(struct connection *c, struct pending *pending, const char *sql);
-/* Ends the batch and flushes it. */
-bool pipeline_sync(struct connection *c);
+/* Ends the batch and flushes it. The pending is finished with the sync, because a statement on
+ * its own is committed by it; NULL: with its rows. */
+bool pipeline_sync(struct connection *c, struct pending *pending);
 void pipeline_flush(struct connection *c);
 /* Hands out the answers that have arrived. */
 void pipeline_read(struct connection *c);

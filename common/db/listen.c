@@ -56,7 +56,7 @@ side_send(struct side *side, struct pending *pending, struct statement *statemen
 	struct connection *c = side->connection;
 
 	if (c->state == CONNECTION_IDLE && (!pipeline_send(c, pending, statement, sql, value ? 1 : 0,
-			&value) || !pipeline_sync(c)))
+			&value) || !pipeline_sync(c, pending)))
 		connection_drop(c, PQerrorMessage(c->pg));
 }
 

@@ -71,13 +71,13 @@ pipeline_send_own(struct connection *c, struct pending *pending, const char *sql
 }
 
 bool
-pipeline_sync(struct connection *c)
+pipeline_sync(struct connection *c, struct pending *pending)
 {
 	if (pipeline_depth(c) == c->unsynced)
 		c->progress_ms = clock_ms();
 	if (!PQpipelineSync(c->pg))
 		return false;
-	pipeline_push(c, (struct op){ .kind = OP_SYNC });
+	pipeline_push(c, (struct op){ .kind = OP_SYNC, .pending = pending });
 	c->unsynced = 0;
 	pipeline_flush(c);
 	return true;
@@ -122,30 +122,53 @@ pipeline_keep_error(struct connection *c, const struct op *op, PGresult *result)
 	}
 }
 
+static bool
+result_is_fine(const PGresult *result)
+{
+	ExecStatusType status = PQresultStatus(result);
+
+	return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY;
+}
+
 static void
 pipeline_answer(struct connection *c, struct op *op, PGresult *result)
 {
-	ExecStatusType status = PQresultStatus(result);
-	bool ok = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK ||
-		status == PGRES_EMPTY_QUERY;
+	bool fine = result_is_fine(result);
 	struct pending *pending = op->pending;
 
 	op->answered = true;
-	if (!ok) {
+	if (!fine) {
 		if (op->kind == OP_PREPARE)
 			statement_mark(c, op->statement, false);
 		else if (error_is_stale(result))
 			statements_forget(c);
+		/* The commit of a statement on its own failed: its rows count for nothing. */
+		if (op->kind == OP_SYNC && pending) {
+			PQclear(pending->result);
+			pending->result = NULL;
+		}
 		pipeline_keep_error(c, op, result);
-	}
-	if (op->kind == OP_QUERY && pending) {
-		op->pending = NULL;
-		if (ok)
-			pending->result = result;
-		pending_finish(pending, ok ? PENDING_DONE : PENDING_FAILED);
-	} else if (ok) {
+	} else if (op->kind == OP_QUERY && pending) {
+		pending->result = result;
+	} else {
 		PQclear(result);
 	}
+	if (op->kind == OP_QUERY && pending && (pending->session || pending->quick)) {
+		op->pending = NULL;
+		pending_finish(pending, fine ? PENDING_DONE : PENDING_FAILED);
+	}
+}
+
+static void
+pipeline_synced(struct op *op)
+{
+	struct pending *pending = op->pending;
+
+	if (!pending)
+		return;
+	op->pending = NULL;
+	pending_finish(pending, pending->result && result_is_fine(pending->result) ? PENDING_DONE
+		: PENDING_FAILED);
 }
 
 void
@@ -162,10 +185,12 @@ pipeline_read(struct connection *c)
 			/* NULL ends the answer to a statement; without one the connection is gone. */
 			if (!op->answered)
 				break;
-			c->head++;
+			op->answered = false;
+			c->head += op->kind != OP_SYNC;
 		} else if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
 			PQclear(result);
 			c->head++;
+			pipeline_synced(op);
 		} else {
 			pipeline_answer(c, op, result);
 		}

@@ -323,7 +323,8 @@ db_ready(struct db *db)
 
 	if (!c)
 		return false;
-	if (!pipeline_send_own(c, &pending, sql_alive) || !pipeline_sync(c)) {
+	pending.quick = true;
+	if (!pipeline_send_own(c, &pending, sql_alive) || !pipeline_sync(c, NULL)) {
 		connection_drop(c, PQerrorMessage(c->pg));
 		return false;
 	}

@@ -6,7 +6,7 @@
 
 #define PARAMS_INLINE 48
 #define PARAMS_MAX 65535
-#define STALE_TRIES 3
+#define TRIES_MAX 3
 
 /* Parameters as libpq takes them; only long lists need the arena. */
 struct values {
@@ -74,32 +74,51 @@ pending_raise(struct request *rq, struct pending *pending)
 	error_raise_lost(rq, pending_phase(pending));
 }
 
-/* Outside a transaction the statement is sent and its own batch; one that did not get out is
+static void
+submit_leased(struct request *rq, struct pending *pending, struct statement *statement,
+	const char *sql, const struct values *values)
+{
+	struct connection *c = session_connection(rq);
+
+	if (!pipeline_send(c, pending, statement, sql, values->count, values->texts)) {
+		connection_drop(c, PQerrorMessage(c->pg));
+		error_raise_lost(rq, PHASE_TRANSACTION);
+	}
+}
+
+/* Outside a transaction a statement is a batch of its own, so that no other's error touches it;
+ * quick reads are one batch with those of the same turn of the loop. What did not get out is
  * sent on another connection. */
+static void
+submit_shared(struct request *rq, struct pending *pending, struct statement *statement,
+	const char *sql, const struct values *values)
+{
+	for (;;) {
+		struct connection *c = pool_shared(rq);
+
+		if ((pending->quick || !c->unsynced || pipeline_sync(c, NULL)) &&
+				pipeline_send(c, pending, statement, sql, values->count, values->texts)) {
+			if (pending->quick)
+				event_active(c->flusher, EV_WRITE, 0);
+			else if (!pipeline_sync(c, pending))
+				connection_drop(c, PQerrorMessage(c->pg));
+			return;
+		}
+		pipeline_disown(c, pending);
+		connection_drop(c, PQerrorMessage(c->pg));
+	}
+}
+
 static void
 submit(struct request *rq, struct pending *pending, const char *sql, const struct values *values,
 	bool keep)
 {
 	struct statement *statement = keep ? statement_find(rq->db, sql) : NULL;
-	struct connection *c;
 
-	if (rq->session) {
-		c = session_connection(rq);
-		if (!pipeline_send(c, pending, statement, sql, values->count, values->texts)) {
-			connection_drop(c, PQerrorMessage(c->pg));
-			error_raise_lost(rq, PHASE_TRANSACTION);
-		}
-		return;
-	}
-	for (;;) {
-		c = pool_shared(rq);
-		if (pipeline_send(c, pending, statement, sql, values->count, values->texts))
-			break;
-		pipeline_disown(c, pending);
-		connection_drop(c, PQerrorMessage(c->pg));
-	}
-	if (!pipeline_sync(c))
-		connection_drop(c, PQerrorMessage(c->pg));
+	if (rq->session)
+		submit_leased(rq, pending, statement, sql, values);
+	else
+		submit_shared(rq, pending, statement, sql, values);
 }
 
 static PGresult *
@@ -108,7 +127,7 @@ await(struct request *rq, struct pending *pending)
 	PGresult *result;
 
 	if (pending->session && pending->state == PENDING_SENT && pending->connection->unsynced &&
-			!pipeline_sync(pending->connection))
+			!pipeline_sync(pending->connection, NULL))
 		connection_drop(pending->connection, PQerrorMessage(pending->connection->pg));
 	pending_wait(pending);
 	if (pending->state != PENDING_DONE)
@@ -124,21 +143,31 @@ result_clear(void *result)
 	PQclear(result);
 }
 
+/* Not executed: the plan was stale, or an earlier one of the batch failed. */
+static bool
+worth_another_try(const struct pending *pending)
+{
+	if (pending->session || pending->state != PENDING_FAILED)
+		return false;
+	return !pending->result || error_is_stale(pending->result);
+}
+
+enum query_kind { QUERY_KEPT, QUERY_ONCE, QUERY_QUICK };
+
 static PGresult *
-query(struct request *rq, const char *sql, const struct param *params, bool keep)
+query(struct request *rq, const char *sql, const struct param *params, enum query_kind kind)
 {
 	struct values values;
 	PGresult *result;
 
 	values_fill(rq, &values, params);
 	for (int tries = 1;; tries++) {
-		struct pending pending = { 0 };
+		struct pending pending = { .quick = kind == QUERY_QUICK && tries == 1 };
 
-		submit(rq, &pending, sql, &values, keep);
+		submit(rq, &pending, sql, &values, kind != QUERY_ONCE);
 		if ((result = await(rq, &pending)))
 			return result;
-		if (pending.result && !pending.session && tries < STALE_TRIES &&
-				error_is_stale(pending.result)) {
+		if (tries < TRIES_MAX && worth_another_try(&pending)) {
 			PQclear(pending.result);
 			continue;
 		}
@@ -151,13 +180,21 @@ query(struct request *rq, const char *sql, const struct param *params, bool keep
 struct rows *
 db_all_params(struct request *rq, const char *sql, const struct param *params)
 {
-	return rows_new(rq, query(rq, sql, params, true));
+	return rows_new(rq, query(rq, sql, params, QUERY_KEPT));
 }
 
 struct row *
 db_one_params(struct request *rq, const char *sql, const struct param *params)
 {
-	struct rows *rows = rows_new(rq, query(rq, sql, params, true));
+	struct rows *rows = rows_new(rq, query(rq, sql, params, QUERY_KEPT));
+
+	return rows_any(rows) ? rows_at(rows, 0) : NULL;
+}
+
+struct row *
+db_get_params(struct request *rq, const char *sql, const struct param *params)
+{
+	struct rows *rows = rows_new(rq, query(rq, sql, params, QUERY_QUICK));
 
 	return rows_any(rows) ? rows_at(rows, 0) : NULL;
 }
@@ -165,7 +202,7 @@ db_one_params(struct request *rq, const char *sql, const struct param *params)
 struct rows *
 db_all_once_params(struct request *rq, const char *sql, const struct param *params)
 {
-	return rows_new(rq, query(rq, sql, params, false));
+	return rows_new(rq, query(rq, sql, params, QUERY_ONCE));
 }
 
 void

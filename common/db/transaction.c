@@ -77,7 +77,7 @@ session_commit(struct request *rq, struct connection *c)
 		connection_drop(c, PQerrorMessage(c->pg));
 		error_raise_lost(rq, PHASE_TRANSACTION);
 	}
-	if (!pipeline_sync(c))
+	if (!pipeline_sync(c, NULL))
 		connection_drop(c, PQerrorMessage(c->pg));
 	pending_wait(&pending);
 	if (session->error)

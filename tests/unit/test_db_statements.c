@@ -6,6 +6,7 @@ static const char sql_divide[] = "SELECT 1 / $1::int";
 static const char sql_prepared[] = "SELECT count(*) FROM pg_prepared_statements WHERE statement = $1";
 static const char sql_series[] = "SELECT i FROM generate_series(1, $1::int) AS i";
 static const char sql_item[] = "SELECT * FROM item";
+static const char sql_orphan[] = "INSERT INTO child VALUES ($1)";
 static const char sql_insert[] = "INSERT INTO note VALUES ($1)";
 
 static char zero[] = "0", one[] = "1", word[] = "zero";
@@ -133,6 +134,90 @@ test_many_requests_share_two_connections(void **state)
 	fixture_run(reads_together, NULL);
 }
 
+static char words[12];
+
+static void
+gets(struct request *rq, void *arg)
+{
+	assert_string_equal(row_text(db_get(rq, sql_answer, P_ID(1), P_TEXT(arg)), "word"), arg);
+}
+
+static void
+gets_quotient(struct request *rq, void *arg)
+{
+	assert_int_equal(atoi(row_at(db_get(rq, sql_divide, P_TEXT(arg)), 0)), 1);
+}
+
+static void
+getter(void *arg)
+{
+	char *asked = arg;
+	struct request rq;
+	enum fault_code code = fixture_try(&rq, *asked < '2' ? gets_quotient : gets, asked);
+
+	*asked = code == ERR_NONE ? '+' : code == ERR_VALIDATION ? '-' : '?';
+	request_release(&rq);
+	running--;
+}
+
+static void
+gets_together(struct request *rq, void *arg)
+{
+	static char starts[] = "3140151617";
+	static char each[10][2];
+	struct request other;
+
+	for (running = 0; running < 10; running++) {
+		each[running][0] = starts[running];
+		coro_start(getter, each[running]);
+	}
+	while (running > 0)
+		coro_sleep(5);
+	for (int i = 0; i < 10; i++)
+		words[i] = each[i][0];
+	assert_string_equal(words, "+++-++++++");
+	assert_null(db_get(rq, sql_series, P_ID(0)));
+	assert_int_equal(fixture_try(&other, gets_quotient, zero), ERR_VALIDATION);
+	request_release(&other);
+	db_begin(rq);
+	gets(rq, one);
+	db_commit(rq);
+}
+
+static void
+test_quick_reads_share_a_batch_but_no_error(void **state)
+{
+	fixture_run(gets_together, NULL);
+}
+
+static void
+inserts_orphan(struct request *rq, void *arg)
+{
+	db_all(rq, sql_orphan, P_ID(5));
+}
+
+static void
+fails_late(struct request *rq, void *arg)
+{
+	struct request other;
+
+	fixture_sql("CREATE TABLE parent (id int8 PRIMARY KEY);"
+		"CREATE TABLE child (parent_id int8 REFERENCES parent DEFERRABLE INITIALLY DEFERRED)");
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(fixture_try(&other, inserts_orphan, NULL), ERR_VALIDATION);
+		assert_string_equal(other.fault.field, "parent_id");
+		request_release(&other);
+	}
+	fixture_sql("INSERT INTO parent VALUES (5)");
+	inserts_orphan(rq, NULL);
+}
+
+static void
+test_a_statement_is_done_when_it_is_committed(void **state)
+{
+	fixture_run(fails_late, NULL);
+}
+
 static void
 survives_new_columns(struct request *rq, void *arg)
 {
@@ -245,6 +330,8 @@ main(void)
 		cmocka_unit_test(test_an_error_touches_no_other_statement),
 		cmocka_unit_test(test_a_statement_is_prepared_once_per_connection),
 		cmocka_unit_test(test_many_requests_share_two_connections),
+		cmocka_unit_test(test_quick_reads_share_a_batch_but_no_error),
+		cmocka_unit_test(test_a_statement_is_done_when_it_is_committed),
 		cmocka_unit_test(test_a_changed_table_is_read_as_it_is_now),
 		cmocka_unit_test(test_a_statement_that_could_not_be_prepared_is_tried_anew),
 		cmocka_unit_test(test_more_than_the_sockets_hold_gets_through),
