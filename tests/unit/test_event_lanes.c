@@ -11,11 +11,51 @@
 
 static int released;
 
+/* What flies is the test's own until it is recorded. */
+static struct lane_item *in_the_air[64];
+static struct lanes the_lanes;
+
 static void
 release(struct lane_item *item)
 {
 	released++;
+	for (int i = 0; i < 64; i++)
+		if (in_the_air[i] == item)
+			in_the_air[i] = NULL;
 	free(item);
+}
+
+static struct lanes *
+begin(void)
+{
+	lanes_init(&the_lanes, release);
+	return &the_lanes;
+}
+
+static struct lane_item *
+fly(struct lanes *lanes, bool fresh_first)
+{
+	struct lane_item *item = lanes_next(lanes, fresh_first);
+	int i = 0;
+
+	while (item && in_the_air[i] && in_the_air[i] != item)
+		i++;
+	if (item)
+		in_the_air[i] = item;
+	return item;
+}
+
+static int
+end(void **state)
+{
+	for (int i = 0; i < 64; i++)
+		if (in_the_air[i]) {
+			if (in_the_air[i]->state == LANE_FLYING)
+				lanes_delivered(&the_lanes, in_the_air[i]);
+			lanes_recorded(&the_lanes, in_the_air[i]);
+		}
+	lanes_release(&the_lanes);
+	return 0;
 }
 
 static struct lane_item *
@@ -61,196 +101,186 @@ deliver(struct lanes *lanes, struct lane_item *item)
 static void
 one_of_a_record_flies_at_a_time(void **state)
 {
-	struct lanes lanes;
+	struct lanes *lanes = begin();
 	bool more;
 
-	lanes_init(&lanes, release);
-	assert_true(offer(&lanes, 1, 1, 0, &more));
-	assert_true(offer(&lanes, 1, 2, 1, &more));
-	assert_true(offer(&lanes, 2, 1, 0, &more));
+	assert_true(offer(lanes, 1, 1, 0, &more));
+	assert_true(offer(lanes, 1, 2, 1, &more));
+	assert_true(offer(lanes, 2, 1, 0, &more));
 
-	struct lane_item *first = lanes_next(&lanes, false);
-	struct lane_item *other = lanes_next(&lanes, false);
+	struct lane_item *first = fly(lanes, false);
+	struct lane_item *other = fly(lanes, false);
 
 	assert_int_equal(first->id, 1001);
 	assert_int_equal(other->id, 2001);
-	assert_null(lanes_next(&lanes, false));
-	deliver(&lanes, first);
-	assert_int_equal(lanes_next(&lanes, false)->id, 1002);
-	assert_int_equal(lanes.flying, 2);
-	assert_int_equal(lanes.waiting, 0);
+	assert_null(fly(lanes, false));
+	deliver(lanes, first);
+	assert_int_equal(fly(lanes, false)->id, 1002);
+	assert_int_equal(lanes->flying, 2);
+	assert_int_equal(lanes->waiting, 0);
 }
 
 static void
 entities_with_the_same_id_are_different_lanes(void **state)
 {
-	struct lanes lanes;
+	struct lanes *lanes = begin();
 	bool more;
 
-	lanes_init(&lanes, release);
-	assert_true(lanes_offer(&lanes, "order", 1, 0, item_new(1, 1), 0, &more));
-	assert_true(lanes_offer(&lanes, "orde", 1, 0, item_new(2, 1), 0, &more));
-	assert_non_null(lanes_next(&lanes, false));
-	assert_non_null(lanes_next(&lanes, false));
+	assert_true(lanes_offer(lanes, "order", 1, 0, item_new(1, 1), 0, &more));
+	assert_true(lanes_offer(lanes, "orde", 1, 0, item_new(2, 1), 0, &more));
+	assert_non_null(fly(lanes, false));
+	assert_non_null(fly(lanes, false));
 }
 
 static void
 an_offer_that_leaves_a_gap_is_refused(void **state)
 {
-	struct lanes lanes;
+	struct lanes *lanes = begin();
 	bool more;
 
-	lanes_init(&lanes, release);
 	/* Version 2 is pending, but not here. */
-	assert_false(offer(&lanes, 1, 3, 2, &more));
+	assert_false(offer(lanes, 1, 3, 2, &more));
 	assert_true(more);
-	assert_true(offer(&lanes, 1, 1, 0, &more));
-	assert_false(offer(&lanes, 1, 3, 2, &more));
+	assert_true(offer(lanes, 1, 1, 0, &more));
+	assert_false(offer(lanes, 1, 3, 2, &more));
 	assert_true(more);
 	/* The same one again. */
-	assert_false(offer(&lanes, 1, 1, 0, &more));
+	assert_false(offer(lanes, 1, 1, 0, &more));
 	assert_false(more);
 }
 
 static void
 a_delivered_one_still_counts_until_it_is_recorded(void **state)
 {
-	struct lanes lanes;
+	struct lanes *lanes = begin();
 	bool more;
 
-	lanes_init(&lanes, release);
-	offer(&lanes, 1, 1, 0, &more);
+	offer(lanes, 1, 1, 0, &more);
 
-	struct lane_item *item = lanes_next(&lanes, false);
+	struct lane_item *item = fly(lanes, false);
 
-	lanes_delivered(&lanes, item);
-	assert_true(offer(&lanes, 1, 2, 1, &more));
-	lanes_recorded(&lanes, item);
-	assert_true(offer(&lanes, 1, 3, 2, &more));
-	deliver(&lanes, lanes_next(&lanes, false));
-	deliver(&lanes, lanes_next(&lanes, false));
+	lanes_delivered(lanes, item);
+	assert_true(offer(lanes, 1, 2, 1, &more));
+	lanes_recorded(lanes, item);
+	assert_true(offer(lanes, 1, 3, 2, &more));
+	deliver(lanes, fly(lanes, false));
+	deliver(lanes, fly(lanes, false));
 	/* Nothing is left: the database must be asked. */
-	assert_int_equal(lanes.lane_count, 0);
-	assert_false(offer(&lanes, 1, 5, 4, &more));
+	assert_int_equal(lanes->lane_count, 0);
+	assert_false(offer(lanes, 1, 5, 4, &more));
 	assert_true(more);
 }
 
 static void
 a_failed_record_blocks_only_itself(void **state)
 {
-	struct lanes lanes;
+	struct lanes *lanes = begin();
 	bool more;
 
-	lanes_init(&lanes, release);
-	offer(&lanes, 1, 1, 0, &more);
-	offer(&lanes, 1, 2, 1, &more);
-	offer(&lanes, 2, 1, 0, &more);
-	lanes_failed(&lanes, lanes_next(&lanes, false), 100);
-	assert_int_equal(lanes.waiting, 1);
-	assert_int_equal(lanes_next(&lanes, false)->id, 2001);
-	assert_null(lanes_next(&lanes, false));
+	offer(lanes, 1, 1, 0, &more);
+	offer(lanes, 1, 2, 1, &more);
+	offer(lanes, 2, 1, 0, &more);
+	lanes_failed(lanes, fly(lanes, false), 100);
+	assert_int_equal(lanes->waiting, 1);
+	assert_int_equal(fly(lanes, false)->id, 2001);
+	assert_null(fly(lanes, false));
 
 	/* While it is blocked, neither a fresh one nor a load gets in, and none is asked for. */
-	assert_false(offer(&lanes, 1, 3, 2, &more));
+	assert_false(offer(lanes, 1, 3, 2, &more));
 	assert_false(more);
-	assert_false(load(&lanes, 1, 1, 99));
-	assert_true(load(&lanes, 1, 1, 100));
-	assert_true(load(&lanes, 1, 2, 100));
-	assert_int_equal(lanes_next(&lanes, false)->id, 1001);
+	assert_false(load(lanes, 1, 1, 99));
+	assert_true(load(lanes, 1, 1, 100));
+	assert_true(load(lanes, 1, 2, 100));
+	assert_int_equal(fly(lanes, false)->id, 1001);
 }
 
 static void
 after_a_failure_what_was_behind_counts_no_more(void **state)
 {
-	struct lanes lanes;
+	struct lanes *lanes = begin();
 	bool more;
 
-	lanes_init(&lanes, release);
-	offer(&lanes, 1, 1, 0, &more);
-	offer(&lanes, 1, 2, 1, &more);
+	offer(lanes, 1, 1, 0, &more);
+	offer(lanes, 1, 2, 1, &more);
 
-	struct lane_item *first = lanes_next(&lanes, false);
+	struct lane_item *first = fly(lanes, false);
 
-	lanes_delivered(&lanes, first);
-	lanes_failed(&lanes, lanes_next(&lanes, false), 0);
+	lanes_delivered(lanes, first);
+	lanes_failed(lanes, fly(lanes, false), 0);
 	/* The lane lives on because of the first one, but version 2 is not here. */
-	assert_false(offer(&lanes, 1, 3, 2, &more));
+	assert_false(offer(lanes, 1, 3, 2, &more));
 	assert_true(more);
-	lanes_recorded(&lanes, first);
-	assert_int_equal(lanes.lane_count, 0);
+	lanes_recorded(lanes, first);
+	assert_int_equal(lanes->lane_count, 0);
 }
 
 static void
 a_load_that_began_before_brings_nothing_back(void **state)
 {
-	struct lanes lanes;
+	struct lanes *lanes = begin();
 	bool more;
 
-	lanes_init(&lanes, release);
 	released = 0;
-	lanes_load_begin(&lanes);
-	offer(&lanes, 1, 1, 0, &more);
-	deliver(&lanes, lanes_next(&lanes, false));
+	lanes_load_begin(lanes);
+	offer(lanes, 1, 1, 0, &more);
+	deliver(lanes, fly(lanes, false));
 	assert_int_equal(released, 0);
-	assert_true(lanes_known(&lanes, 1001));
-	assert_false(load(&lanes, 1, 1, 0));
-	lanes_load_end(&lanes, 0);
+	assert_true(lanes_known(lanes, 1001));
+	assert_false(load(lanes, 1, 1, 0));
+	lanes_load_end(lanes, 0);
 	assert_int_equal(released, 1);
-	assert_false(lanes_known(&lanes, 1001));
+	assert_false(lanes_known(lanes, 1001));
 }
 
 static void
 a_lane_that_ran_out_says_that_there_is_more(void **state)
 {
-	struct lanes lanes;
+	struct lanes *lanes = begin();
 	bool more;
 
-	lanes_init(&lanes, release);
-	load(&lanes, 1, 1, 0);
-	load(&lanes, 1, 2, 0);
-	lanes_deeper(&lanes, "order", 1);
-	assert_false(offer(&lanes, 1, 9, 8, &more));
+	load(lanes, 1, 1, 0);
+	load(lanes, 1, 2, 0);
+	lanes_deeper(lanes, "order", 1);
+	assert_false(offer(lanes, 1, 9, 8, &more));
 	assert_false(more);
-	assert_false(lanes_delivered(&lanes, lanes_next(&lanes, false)));
-	assert_true(lanes_delivered(&lanes, lanes_next(&lanes, false)));
+	assert_false(lanes_delivered(lanes, fly(lanes, false)));
+	assert_true(lanes_delivered(lanes, fly(lanes, false)));
 }
 
 static void
 a_probe_prefers_a_fresh_one(void **state)
 {
-	struct lanes lanes;
+	struct lanes *lanes = begin();
 	struct lane_item *tried = item_new(1001, 1);
 	bool more;
 
-	lanes_init(&lanes, release);
 	tried->attempts = 3;
-	lanes_load(&lanes, "order", 1, tried, 0);
-	offer(&lanes, 2, 1, 0, &more);
-	assert_int_equal(lanes_next(&lanes, true)->id, 2001);
-	assert_int_equal(lanes_next(&lanes, true)->id, 1001);
+	lanes_load(lanes, "order", 1, tried, 0);
+	offer(lanes, 2, 1, 0, &more);
+	assert_int_equal(fly(lanes, true)->id, 2001);
+	assert_int_equal(fly(lanes, true)->id, 1001);
 }
 
 static void
 clearing_keeps_what_is_on_its_way(void **state)
 {
-	struct lanes lanes;
+	struct lanes *lanes = begin();
 	bool more;
 
-	lanes_init(&lanes, release);
-	offer(&lanes, 1, 1, 0, &more);
-	offer(&lanes, 1, 2, 1, &more);
-	offer(&lanes, 2, 1, 0, &more);
+	offer(lanes, 1, 1, 0, &more);
+	offer(lanes, 1, 2, 1, &more);
+	offer(lanes, 2, 1, 0, &more);
 
-	struct lane_item *flying = lanes_next(&lanes, false);
+	struct lane_item *flying = fly(lanes, false);
 
-	lanes_clear(&lanes);
-	assert_int_equal(lanes.waiting, 0);
-	assert_int_equal(lanes.lane_count, 1);
-	assert_false(offer(&lanes, 1, 3, 2, &more));
-	assert_true(load(&lanes, 1, 2, 0));
-	assert_null(lanes_next(&lanes, false));
-	deliver(&lanes, flying);
-	assert_int_equal(lanes_next(&lanes, false)->id, 1002);
+	lanes_clear(lanes);
+	assert_int_equal(lanes->waiting, 0);
+	assert_int_equal(lanes->lane_count, 1);
+	assert_false(offer(lanes, 1, 3, 2, &more));
+	assert_true(load(lanes, 1, 2, 0));
+	assert_null(fly(lanes, false));
+	deliver(lanes, flying);
+	assert_int_equal(fly(lanes, false)->id, 1002);
 }
 
 /* ---- a random world: a database with pending rows, writers, loads, failures ---- */
@@ -446,7 +476,7 @@ world_quiet(struct world *w)
 static void
 in_any_world_all_arrive_once_and_in_order(void **state)
 {
-	for (unsigned seed = 1; seed <= 200; seed++) {
+	for (unsigned seed = 1; seed <= 40; seed++) {
 		static struct world world;
 
 		world = (struct world){ .seed = seed * 2654435761u, .trouble = true };
@@ -461,16 +491,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_of_a_record_flies_at_a_time),
-		cmocka_unit_test(entities_with_the_same_id_are_different_lanes),
-		cmocka_unit_test(an_offer_that_leaves_a_gap_is_refused),
-		cmocka_unit_test(a_delivered_one_still_counts_until_it_is_recorded),
-		cmocka_unit_test(a_failed_record_blocks_only_itself),
-		cmocka_unit_test(after_a_failure_what_was_behind_counts_no_more),
-		cmocka_unit_test(a_load_that_began_before_brings_nothing_back),
-		cmocka_unit_test(a_lane_that_ran_out_says_that_there_is_more),
-		cmocka_unit_test(a_probe_prefers_a_fresh_one),
-		cmocka_unit_test(clearing_keeps_what_is_on_its_way),
+		cmocka_unit_test_teardown(one_of_a_record_flies_at_a_time, end),
+		cmocka_unit_test_teardown(entities_with_the_same_id_are_different_lanes, end),
+		cmocka_unit_test_teardown(an_offer_that_leaves_a_gap_is_refused, end),
+		cmocka_unit_test_teardown(a_delivered_one_still_counts_until_it_is_recorded, end),
+		cmocka_unit_test_teardown(a_failed_record_blocks_only_itself, end),
+		cmocka_unit_test_teardown(after_a_failure_what_was_behind_counts_no_more, end),
+		cmocka_unit_test_teardown(a_load_that_began_before_brings_nothing_back, end),
+		cmocka_unit_test_teardown(a_lane_that_ran_out_says_that_there_is_more, end),
+		cmocka_unit_test_teardown(a_probe_prefers_a_fresh_one, end),
+		cmocka_unit_test_teardown(clearing_keeps_what_is_on_its_way, end),
 		cmocka_unit_test(in_any_world_all_arrive_once_and_in_order),
 	};
 
