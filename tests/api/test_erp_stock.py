@@ -60,6 +60,20 @@ def test_each_warehouse_has_its_own_stock(erp):
     assert quantities(made, "reserved", "short") == [(5, 0)]
 
 
+def test_one_warehouse_is_the_default(erp):
+    [main] = erp.get("/warehouses", is_default="true")["data"]
+    refused(lambda: erp.patch(f"/warehouses/{main['id']}", {"is_default": False}), 422,
+            "is_default")
+    other = erp.post("/warehouses", {"code": unique("W")[-18:], "name": "New", "is_default": True})
+    try:
+        assert adjust(erp, item(erp), "1")["warehouse_id"] == other["id"]
+    finally:
+        erp.patch(f"/warehouses/{main['id']}", {"is_default": True})
+    assert not again(erp, "warehouses", other)["is_default"]
+    kinds = {one["kind"] for one in erp.get("/locations", warehouse_id=other["id"])["data"]}
+    assert kinds == {"storage", "input", "output"}
+
+
 def test_goods_leave_at_the_moving_average_and_the_last_piece_takes_the_rest(erp):
     thing = item(erp)
     adjust(erp, thing, "1", unit_cost="1")
