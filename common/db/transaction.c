@@ -58,6 +58,19 @@ session_connection(struct request *rq)
 	return c;
 }
 
+/* The connection may have been lost, and even be another's, by now. */
+static void
+session_leave(struct db_session *session)
+{
+	struct connection *c = session->connection;
+
+	if (!c)
+		return;
+	session->connection = NULL;
+	c->session = NULL;
+	connection_release(c);
+}
+
 static void
 session_end(struct request *rq)
 {
@@ -65,7 +78,8 @@ session_end(struct request *rq)
 	rq->rolled_back = NULL;
 }
 
-/* COMMIT of a failed transaction is answered "ROLLBACK"; but then its error came first. */
+/* COMMIT of a failed transaction is answered "ROLLBACK"; but then its error came first. Once
+ * the server has said "COMMIT", whatever happens to the connection afterwards changes nothing. */
 static void
 session_commit(struct request *rq, struct connection *c)
 {
@@ -80,35 +94,32 @@ session_commit(struct request *rq, struct connection *c)
 	if (!pipeline_sync(c, NULL))
 		connection_drop(c, PQerrorMessage(c->pg));
 	pending_wait(&pending);
+	committed = pending.state == PENDING_DONE &&
+		strcmp(PQcmdStatus(pending.result), sql_commit) == 0;
+	PQclear(pending.result);
+	if (committed)
+		return;
 	if (session->error)
 		error_raise(rq, session->error, session->error_sql,
 			session->error_sql == sql_commit || !error_is_reported(session->error)
 				? PHASE_COMMIT : PHASE_TRANSACTION);
 	if (pending.state != PENDING_DONE)
 		error_raise_lost(rq, PHASE_COMMIT);
-	committed = strcmp(PQcmdStatus(pending.result), sql_commit) == 0;
-	PQclear(pending.result);
-	if (!committed) {
-		log_error("COMMIT was answered otherwise", NULL);
-		fail(rq, ERR_INTERNAL);
-	}
+	log_error("COMMIT was answered otherwise", NULL);
+	fail(rq, ERR_INTERNAL);
 }
 
 void
 db_commit(struct request *rq)
 {
 	struct db_session *session = rq->session;
-	struct connection *c;
 
 	if (!session)
 		return;
 	/* Also raises what went wrong before. */
 	if (session->connection || session->error || session->lost) {
-		c = session_connection(rq);
-		session_commit(rq, c);
-		c->session = NULL;
-		session->connection = NULL;
-		connection_release(c);
+		session_commit(rq, session_connection(rq));
+		session_leave(session);
 		rq->db->stats.transactions++;
 	}
 	session_end(rq);
