@@ -42,8 +42,8 @@ static const struct option options[] = {
 	  .text = "Systems and routes; the mappings are in the folder mappings beside it." },
 	{ .name = "parallel", .type = OPTION_COUNT, .initial = "64", .min = 1, .max = 1000,
 	  .value_number = &bridge_options.parallel, .text = "Records worked on at once." },
-	{ .name = "inbox-limit", .type = OPTION_COUNT, .initial = "100000", .min = 1, .max = 10000000,
-	  .value_number = &bridge_options.inbox_limit,
+	{ .name = "inbox-limit", .type = OPTION_COUNT, .initial = "100000", .min = 1,
+	  .max = 10000000, .value_number = &bridge_options.inbox_limit,
 	  .text = "With more unfinished messages than this, changes are answered 503 and wait at "
 		  "their source." },
 	{ .name = "retention-days", .type = OPTION_COUNT, .initial = "90", .min = 1, .max = 36500,

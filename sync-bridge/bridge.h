@@ -24,12 +24,13 @@ struct bridge_system {
 	const char *token;
 	const char *secret;
 	const char *skip_origin;   /* changes of this origin are not sent to us; NULL: all are */
-	/* How it answers. After five failures in a row only a probe goes out until one gets through,
-	 * and no attempt is counted; a refused token pauses the system, probed every 10 s. */
+	/* How it answers. After five failures in a row only a probe goes out until one gets
+	 * through, and no attempt is counted; a refused token pauses it, probed every 10 s. */
 	struct breaker breaker;
 	uint64_t paused_until;     /* clock_ms; 0: not paused */
 	bool back;                 /* answers again: what waits for it is due now */
 	char error[200];           /* its last failure, "" once it answers */
+	char told[240];            /* what was last written of it, see told.c */
 	bool subscribed;
 	char subscribe_error[200];
 	uint64_t subscribe_at;     /* clock_ms of the next try */
@@ -49,8 +50,8 @@ struct bridge_route {
 	const char *path;          /* "customers" */
 	struct mapping *map;
 	const char *map_file;
-	const char *answer;        /* verb of the source's record that is told the outcome, or NULL */
-	bool mirror;               /* the target is a picture; it never stands for the source in a link */
+	const char *answer;        /* verb of the source's record, told the outcome; or NULL */
+	bool mirror;               /* the target is a picture; no link means it */
 };
 
 struct bridge {

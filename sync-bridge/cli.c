@@ -30,7 +30,8 @@ static int routes(const struct flags *flags);
 
 static const struct command commands[] = {
 	{ "status", "status [--json]", false, status },
-	{ "messages", "messages [--state STATE] [--route ROUTE] [--limit N] [--json]", false, messages },
+	{ "messages", "messages [--state STATE] [--route ROUTE] [--limit N] [--json]", false,
+	  messages },
 	{ "retry", "retry ID [--json]", true, retry },
 	{ "skip", "skip ID --reason TEXT [--json]", true, skip },
 	{ "links", "links REF [--json]", true, links },
@@ -38,7 +39,7 @@ static const struct command commands[] = {
 	{ 0 }
 };
 
-/* A column of a table: the member's path ("handover.state" is not needed here) and its heading. */
+/* A column of a table: the member of each row, and its heading. */
 struct column {
 	const char *member;
 	const char *heading;
@@ -88,7 +89,8 @@ cli_run(int argc, char **argv)
 	for (const struct command *command = commands; command->name; command++) {
 		if (strcmp(argv[0], command->name) != 0)
 			continue;
-		if (!parse_flags(argc, argv, &flags) || command->needs_argument != !!flags.argument) {
+		if (!parse_flags(argc, argv, &flags) ||
+		    command->needs_argument != !!flags.argument) {
 			fprintf(stderr, "usage: sync-bridge --config FILE %s\n", command->usage);
 			return 2;
 		}
@@ -162,7 +164,8 @@ print_table(jv rows, const struct column *columns, int count)
 
 /* Calls; prints the raw reply when that is wanted. Valid when there is something left to print. */
 static jv
-ask(const struct flags *flags, const char *method, const char *path, const char *body, int *exit_status)
+ask(const struct flags *flags, const char *method, const char *path, const char *body,
+    int *exit_status)
 {
 	char *raw = NULL;
 	jv json = cli_call(method, path, body, &raw);
@@ -206,7 +209,7 @@ status(const struct flags *flags)
 	if (!jv_is_valid(json))
 		return exit_status;
 	idle = jv_object_get(jv_copy(json), jv_string("idle"));
-	printf("%s\n\n", jv_get_kind(idle) == JV_KIND_TRUE ? "idle: every queue is empty" : "at work");
+	puts(jv_get_kind(idle) == JV_KIND_TRUE ? "idle: every queue is empty\n" : "at work\n");
 	print_table(named_rows(jv_object_get(jv_copy(json), jv_string("systems"))), systems, 6);
 	printf("\n");
 	print_table(jv_object_get(json, jv_string("routes")), columns, 8);
@@ -218,7 +221,8 @@ static char *
 messages_path(const struct flags *flags)
 {
 	const char *const names[] = { "state", "route", "limit" };
-	const char *const values[] = { flags->state, flags->route, flags->limit ? flags->limit : "50" };
+	const char *const values[] = { flags->state, flags->route,
+				       flags->limit ? flags->limit : "50" };
 	char *path = strdup("/api/v1/messages?sort=-id");
 
 	for (int i = 0; path && i < 3; i++) {
@@ -304,7 +308,8 @@ static int
 links(const struct flags *flags)
 {
 	static const struct column columns[] = { { "left", "RECORD" }, { "right", "IS" },
-		{ "route", "ROUTE" }, { "source_version", "VERSION" }, { "updated_at", "LAST CROSSED" } };
+		{ "route", "ROUTE" }, { "source_version", "VERSION" },
+		{ "updated_at", "LAST CROSSED" } };
 	char *encoded = cli_encode(flags->argument);
 	char path[1024];
 	int exit_status;
@@ -322,8 +327,8 @@ static int
 routes(const struct flags *flags)
 {
 	static const struct column columns[] = { { "name", "ROUTE" }, { "from", "FROM" },
-		{ "entity", "ENTITY" }, { "to", "TO" }, { "target", "TARGET" }, { "map", "MAPPING" },
-		{ "when", "WHEN" } };
+		{ "entity", "ENTITY" }, { "to", "TO" }, { "target", "TARGET" },
+		{ "map", "MAPPING" }, { "when", "WHEN" } };
 	int exit_status;
 	jv json = ask(flags, "GET", "/api/v1/routes", NULL, &exit_status);
 

@@ -1,4 +1,4 @@
-/* sync-bridge/cli_http.c -- calls the bridge that the configuration names, with the operator's token. */
+/* sync-bridge/cli_http.c -- calls the running bridge with the operator's token. */
 #include "cli_http.h"
 
 #include <curl/curl.h>
@@ -48,7 +48,8 @@ token(void)
 {
 	const char *from_environment = getenv("BRIDGE_TOKEN");
 
-	return from_environment && *from_environment ? from_environment : bridge_options.admin_token;
+	return from_environment && *from_environment ? from_environment
+						     : bridge_options.admin_token;
 }
 
 /* A bridge that listens everywhere is spoken to on this machine. */
@@ -98,7 +99,8 @@ judge(const char *url, long status, const struct reply *reply)
 	if (status >= 200 && status < 300 && jv_is_valid(json))
 		return json;
 	if (jv_get_kind(json) == JV_KIND_OBJECT)
-		fprintf(stderr, "sync-bridge: %ld %s: %s\n", status, member(json, "code", "refused"),
+		fprintf(stderr, "sync-bridge: %ld %s: %s\n", status,
+			member(json, "code", "refused"),
 			member(json, "detail", member(json, "title", "no reason given")));
 	else
 		fprintf(stderr, "sync-bridge: %s answered %ld\n", url, status);
@@ -118,7 +120,8 @@ cli_call(const char *method, const char *path, const char *body, char **raw)
 	jv json;
 
 	if (!token() || !*token()) {
-		fprintf(stderr, "sync-bridge: set the option admin-token or the variable BRIDGE_TOKEN\n");
+		fprintf(stderr,
+			"sync-bridge: set the option admin-token or the variable BRIDGE_TOKEN\n");
 		curl_easy_cleanup(curl);
 		return jv_invalid();
 	}

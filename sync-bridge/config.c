@@ -26,7 +26,8 @@ static const char *config_file;
 static const char *config_folder;
 static const char *mappings_folder;
 
-static const char *const bridge_keys[] = { "name", "public_url", "mappings", "systems", "routes", NULL };
+static const char *const bridge_keys[] = { "name",    "public_url", "mappings",
+					   "systems", "routes",     NULL };
 static const char *const system_keys[] = { "url", "token", "secret", "skip_origin", NULL };
 static const char *const route_keys[] = { "name", "from", "entity", "source_path", "events", "when",
 	"skip_reason", "to", "target", "path", "map", "answer", "mirror", NULL };
@@ -118,8 +119,10 @@ required_name(const char *place, const cJSON *object, const char *key)
 {
 	const char *name = required(place, object, key);
 
-	if (strlen(name) > 60 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != strlen(name))
-		refuse(place, "\"%s\" must be lower-case letters, digits, _ and - (60 at most)", key);
+	if (strlen(name) > 60 ||
+	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != strlen(name))
+		refuse(place, "\"%s\" must be lower-case letters, digits, _ and - (60 at most)",
+		       key);
 	return name;
 }
 
@@ -185,7 +188,8 @@ read_system(const cJSON *node, struct bridge_system *system)
 
 	if (strlen(node->string) > 40 ||
 	    strspn(node->string, "abcdefghijklmnopqrstuvwxyz0123456789_-") != strlen(node->string))
-		refuse(place, "a system's name is lower-case letters, digits, _ and - (40 at most)");
+		refuse(place,
+		       "a system's name is lower-case letters, digits, _ and - (40 at most)");
 	only_keys(place, node, system_keys);
 	system->name = node->string;
 	system->url = required_url(place, node, "url");
@@ -231,12 +235,14 @@ read_events(const char *place, const cJSON *node)
 
 	if (!cJSON_IsArray(node) || !node->child)
 		refuse(place, "\"events\" must be a list of event types, as in [\"account.*\"]");
-	events = arena_array(&config_request.arena, const char *, (size_t)cJSON_GetArraySize(node) + 1);
+	events = arena_array(&config_request.arena, const char *,
+			     (size_t)cJSON_GetArraySize(node) + 1);
 	cJSON_ArrayForEach(member, node) {
 		if (!cJSON_IsString(member) || !strchr(member->valuestring, '.') ||
 		    strspn(member->valuestring, "abcdefghijklmnopqrstuvwxyz0123456789_.*") !=
 		    strlen(member->valuestring))
-			refuse(place, "\"events\"[%d] must be like \"account.updated\" or \"account.*\"",
+			refuse(place,
+			       "\"events\"[%d] must be like \"account.updated\" or \"account.*\"",
 			       count);
 		events[count++] = member->valuestring;
 	}

@@ -80,7 +80,8 @@ wanted(struct request *rq, struct delivery *d)
 		return true;
 	yes = mapping_test(route->when, &rq->arena, d->message->body, &error);
 	if (yes < 0) {
-		deliver_reject(d, "mapping_failed", error, "Correct the route's \"when\" and retry.");
+		deliver_reject(d, "mapping_failed", error,
+			       "Correct the route's \"when\" and retry.");
 		return false;
 	}
 	if (yes)
@@ -102,7 +103,8 @@ mapped(struct request *rq, struct delivery *d)
 	cJSON *body;
 
 	if (!text) {
-		deliver_reject(d, "mapping_failed", error, "Correct the mapping or the record and retry.");
+		deliver_reject(d, "mapping_failed", error,
+			       "Correct the mapping or the record and retry.");
 		return NULL;
 	}
 	body = json_parse(rq, text, strlen(text), &parse_error);
@@ -152,11 +154,13 @@ applied(struct request *rq, struct delivery *d, const struct call *call)
 		return;
 	}
 	deliver_settle(d, applied_state(call), NULL, NULL);
-	d->target_ref = arena_printf(&rq->arena, "%s:%s:%" PRId64, route->to->name, route->target, id);
+	d->target_ref =
+		arena_printf(&rq->arena, "%s:%s:%" PRId64, route->to->name, route->target, id);
 	json_integer(call->json, "version", &d->target_version);
 	d->target_number = json_string(call->json, "number");
 	if (d->state == STATE_SUPERSEDED)
-		d->reason = arena_printf(&rq->arena, "%s has a later version already", route->to->name);
+		d->reason =
+			arena_printf(&rq->arena, "%s has a later version already", route->to->name);
 }
 
 static void
@@ -252,7 +256,8 @@ answer(struct request *rq, void *arg)
 		deliver_later(d, m->route->from, &call);
 		return;
 	}
-	if (call.result == CALL_REFUSED && d->state != STATE_REJECTED && d->state != STATE_WAITING) {
+	if (call.result == CALL_REFUSED && d->state != STATE_REJECTED &&
+	    d->state != STATE_WAITING) {
 		d->code = call.code;
 		d->reason = arena_printf(&rq->arena, "done, but %s did not take the answer: %s",
 					 m->route->from->name, call.reason);

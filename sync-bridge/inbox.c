@@ -18,7 +18,8 @@
 
 /* A change that was taken in before is one more copy: nothing. */
 static const char sql_take[] =
-	"INSERT INTO message (version, route, source, event_id, type, entity, source_id, traceparent,"
+	"INSERT INTO message (version, route, source, event_id, type, entity, source_id,"
+	" traceparent,"
 	" happened_at, body)"
 	" SELECT $1, r.route, $2, $3, $4, $5, $6, $7, $8, $9 FROM unnest($10::text[]) r (route)"
 	" ON CONFLICT DO NOTHING RETURNING id, route";
@@ -153,7 +154,8 @@ inbox_post(struct request *rq)
 	webhook_receive(rq, secrets, &arrival.webhook);
 	check(rq, &arrival);
 	if (sweep_open() > bridge_options.inbox_limit)
-		fail(rq, ERR_UNAVAILABLE, .detail = "The inbox is full.", .retry_after = RETRY_AFTER_S);
+		fail(rq, ERR_UNAVAILABLE, .detail = "The inbox is full.",
+		     .retry_after = RETRY_AFTER_S);
 	arrival.body = make_body(rq, &arrival);
 	take(rq, &arrival, routes_array(rq, &arrival));
 	reply_json(rq, 202, "{\"accepted\":true}");

@@ -1,4 +1,4 @@
-/* sync-bridge/lane.c -- one message at a time for each record, up to the limit of records at once. */
+/* sync-bridge/lane.c -- works one message at a time for each record, many records at once. */
 #include "lane.h"
 
 #include <stdio.h>
@@ -64,7 +64,8 @@ struct message *
 message_new(const struct message *from)
 {
 	size_t texts = text_size(from->event_id) + text_size(from->type) + text_size(from->body) +
-		       text_size(from->traceparent) + text_size(from->code) + text_size(from->reason);
+		       text_size(from->traceparent) + text_size(from->code) +
+		       text_size(from->reason);
 	struct message *message = malloc(sizeof(*message) + texts);
 	char *next = (char *)(message + 1);
 

@@ -34,8 +34,10 @@ static const char sql_list[] =
 	"SELECT json_build_object('id', l.id, 'left', l.left_ref, 'right', l.right_ref,"
 	" 'route', l.route, 'mirror', l.mirror, 'source_version', l.source_version,"
 	" 'target_version', l.target_version,"
-	" 'linked_at', to_char(l.linked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
-	" 'updated_at', to_char(l.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'))"
+	" 'linked_at', to_char(l.linked_at AT TIME ZONE 'UTC',"
+	" 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
+	" 'updated_at', to_char(l.updated_at AT TIME ZONE 'UTC',"
+	" 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'))"
 	" FROM link l WHERE l.left_ref = $1 OR l.right_ref = $1 ORDER BY l.mirror, l.id LIMIT 200";
 
 struct kept {

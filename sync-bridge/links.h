@@ -1,4 +1,4 @@
-/* sync-bridge/links.h -- which record of one system is which record of another.
+/* sync-bridge/links.h -- finds the same record in another system.
  *
  * A link is a fact that does not change, so those once seen are kept in memory (50,000 at most).
  * Mirrors (an ERP order and its picture in the CRM) are never found here: a picture does not

@@ -44,7 +44,7 @@ alarm_rang(int signal_number)
 static void
 alarm_set(long ms)
 {
-	struct itimerval after = { .it_value = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 } };
+	struct itimerval after = { .it_value = { .tv_usec = ms * 1000 } };
 
 	setitimer(ITIMER_REAL, &after, NULL);
 }
@@ -143,8 +143,9 @@ joined(struct arena *arena)
 		text_addf(&out, "def m%d: %s\n;\n", mapping->number, mapping->program);
 	text_add(&out, ".v as $v | .n as $n | $v | ");
 	SLIST_FOREACH(mapping, &mappings, entry)
-		text_addf(&out, "%sif $n == %d then m%d ", mapping == SLIST_FIRST(&mappings) ? "" : "el",
-			  mapping->number, mapping->number);
+		text_addf(&out, "%sif $n == %d then m%d ",
+			  mapping == SLIST_FIRST(&mappings) ? "" : "el", mapping->number,
+			  mapping->number);
 	text_add(&out, "else empty end");
 	return text_str(&out);
 }

@@ -16,7 +16,8 @@ static const char sql_action[] =
 
 /* A message that was refused gets another round: its calls are new ones for the target. */
 static const char sql_retry[] =
-	"UPDATE message SET state = 'received', next_at = NULL, finished_at = NULL, updated_at = now(),"
+	"UPDATE message SET state = 'received', next_at = NULL, finished_at = NULL,"
+	" updated_at = now(),"
 	" round = round + CASE WHEN state IN ('rejected', 'dead', 'skipped') THEN 1 ELSE 0 END"
 	" WHERE id = $1";
 
@@ -30,7 +31,8 @@ static const char sql_prune[] =
 	" WHERE finished_at < now() - $1::int * interval '1 day' LIMIT 5000)";
 
 static const struct param_spec skip_params[] = {
-	{ .name = "reason", .type = COLUMN_TEXT, .required = true, .text = "Why it need not cross." },
+	{ .name = "reason", .type = COLUMN_TEXT, .required = true,
+	  .text = "Why it need not cross." },
 	{ 0 }
 };
 
@@ -41,7 +43,8 @@ static const struct verb verbs[] = {
 	{ .name = "retry", .allow = "operator", .run = retry,
 	  .text = "Takes the message up again, now." },
 	{ .name = "skip", .allow = "operator", .params = skip_params, .run = skip,
-	  .text = "Ends the message without effect, with a reason; what the source was told stays." },
+	  .text = "Ends the message without effect, with a reason; "
+		  "what the source was told stays." },
 	{ 0 }
 };
 
@@ -91,7 +94,8 @@ wake_lanes(struct request *rq)
 static void
 retry(struct request *rq, struct record *record, cJSON *body)
 {
-	static const char *const from[] = { "waiting", "retrying", "rejected", "dead", "skipped", NULL };
+	static const char *const from[] = { "waiting", "retrying", "rejected",
+					    "dead", "skipped", NULL };
 
 	if (!in_state(record, from))
 		refuse_state(rq, record, "retried");
@@ -106,7 +110,8 @@ retry(struct request *rq, struct record *record, cJSON *body)
 static void
 skip(struct request *rq, struct record *record, cJSON *body)
 {
-	static const char *const from[] = { "received", "waiting", "retrying", "rejected", "dead", NULL };
+	static const char *const from[] = { "received", "waiting", "retrying",
+					    "rejected", "dead", NULL };
 	const char *reason = json_string(body, "reason");
 
 	if (!in_state(record, from))

@@ -121,6 +121,6 @@ outcome_write(struct request *rq, struct delivery *d)
 	}
 	message_ref(d->message, ref);
 	if (d->state == STATE_REJECTED || d->state == STATE_DEAD)
-		log_warn("message refused", "route", d->message->route->name, "record", ref, "state",
-			 state_names[d->state], "code", d->code, NULL);
+		log_warn("message refused", "route", d->message->route->name, "record", ref,
+			 "state", state_names[d->state], "code", d->code, NULL);
 }

@@ -16,7 +16,8 @@
 
 /* The sweep leaves it alone for a while: it is worked right now, by its puller. */
 static const char sql_pulled[] =
-	"INSERT INTO message (version, route, source, event_id, type, entity, source_id, traceparent,"
+	"INSERT INTO message (version, route, source, event_id, type, entity, source_id,"
+	" traceparent,"
 	" happened_at, body, next_at)"
 	" VALUES ($1, $2, $3, 'pull-' || gen_random_uuid(), $4, $5, $6, $7, now(), $8::json,"
 	" now() + interval '10 s') RETURNING id, event_id";
@@ -36,7 +37,8 @@ route_of(const struct ref *ref, const struct bridge_system *to)
 	for (int i = 0; i < bridge.route_count; i++) {
 		const struct bridge_route *route = &bridge.routes[i];
 
-		if (!route->mirror && route->to == to && strcmp(route->from->name, ref->system) == 0 &&
+		if (!route->mirror && route->to == to &&
+		    strcmp(route->from->name, ref->system) == 0 &&
 		    strcmp(route->entity, ref->entity) == 0)
 			return route;
 	}
@@ -50,7 +52,8 @@ route_back(const struct ref *ref, const struct bridge_system *to)
 	for (int i = 0; i < bridge.route_count; i++) {
 		const struct bridge_route *route = &bridge.routes[i];
 
-		if (!route->mirror && route->from == to && strcmp(route->to->name, ref->system) == 0 &&
+		if (!route->mirror && route->from == to &&
+		    strcmp(route->to->name, ref->system) == 0 &&
 		    strcmp(route->target, ref->entity) == 0)
 			return route;
 	}
@@ -74,9 +77,10 @@ fetch(struct request *rq, struct delivery *d, struct bridge_system *system, cons
 		deliver_reject(d, "unknown_reference",
 			       arena_printf(&rq->arena, "%s: not a JSON object", text), NULL);
 	else if (call.result == CALL_REFUSED)
-		deliver_reject(d, "unknown_reference",
-			       arena_printf(&rq->arena, "%s cannot be fetched: %s", text, call.reason),
-			       "Restore the record or change the reference, then retry.");
+		deliver_reject(
+			d, "unknown_reference",
+			arena_printf(&rq->arena, "%s cannot be fetched: %s", text, call.reason),
+			"Restore the record or change the reference, then retry.");
 	else
 		deliver_later(d, system, &call);
 	return NULL;
@@ -92,8 +96,8 @@ pulled_body(struct request *rq, const struct pulling *p, const char *type, int64
 	clock_rfc3339(now);
 	text_addf(&out, "{\"type\":\"%s\",\"source\":\"%s\",\"timestamp\":\"%s\",", type,
 		  p->ref.system, now);
-	text_addf(&out, "\"entity\":\"%s\",\"id\":%" PRId64 ",\"version\":%" PRId64 ",", p->ref.entity,
-		  p->ref.id, version);
+	text_addf(&out, "\"entity\":\"%s\",\"id\":%" PRId64 ",\"version\":%" PRId64 ",",
+		  p->ref.entity, p->ref.id, version);
 	text_addf(&out, "\"origin\":\"bridge\",\"trace\":\"%s\",\"changed\":[],\"record\":",
 		  rq->trace_id);
 	text_add(&out, json_text(rq, record));
@@ -125,7 +129,8 @@ judge(struct request *rq, struct pulling *p, const struct delivery *pulled)
 static void
 send_along(struct request *rq, struct pulling *p, const cJSON *record)
 {
-	struct message message = { .route = (struct bridge_route *)p->route, .source_id = p->ref.id };
+	struct message message = { .route = (struct bridge_route *)p->route,
+				   .source_id = p->ref.id };
 	struct delivery pulled = { .message = &message, .above = p->d, .depth = p->d->depth + 1 };
 	struct row *row;
 
@@ -179,9 +184,10 @@ refuse_chain(struct request *rq, struct delivery *d, const char *text)
 	}
 	if (d->depth < DEPTH_MAX)
 		return false;
-	deliver_reject(d, "reference_depth",
-		       arena_printf(&rq->arena, "references lead more than %d records deep", DEPTH_MAX),
-		       NULL);
+	deliver_reject(
+		d, "reference_depth",
+		arena_printf(&rq->arena, "references lead more than %d records deep", DEPTH_MAX),
+		NULL);
 	return true;
 }
 

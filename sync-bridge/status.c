@@ -10,8 +10,8 @@
 #include "db/db.h"
 #include "http/http.h"
 #include "lane.h"
-#include "subscribe.h"
 #include "system.h"
+#include "told.h"
 
 static const char sql_pending[] =
 	"SELECT route, count(*) AS pending, count(*) FILTER (WHERE state = 'waiting') AS waiting,"
@@ -21,14 +21,17 @@ static const char sql_pending[] =
 
 static const char sql_ended[] =
 	"SELECT r.route,"
-	" (SELECT to_char(max(m.finished_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
-	"  FROM message m WHERE m.route = r.route AND m.state IN ('applied', 'unchanged')) AS effect,"
-	" (SELECT count(*) FROM message m WHERE m.state = 'rejected' AND m.route = r.route) AS rejected,"
+	" (SELECT to_char(max(m.finished_at) AT TIME ZONE 'UTC',"
+	"  'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM message m"
+	"  WHERE m.route = r.route AND m.state IN ('applied', 'unchanged')) AS effect,"
+	" (SELECT count(*) FROM message m"
+	"  WHERE m.state = 'rejected' AND m.route = r.route) AS rejected,"
 	" (SELECT count(*) FROM message m WHERE m.state = 'dead' AND m.route = r.route) AS dead"
 	" FROM unnest($1::text[]) r (route)";
 
 static const char sql_open[] =
-	"SELECT EXISTS (SELECT FROM message WHERE state IN ('received', 'waiting', 'retrying')) AS open";
+	"SELECT EXISTS (SELECT FROM message"
+	" WHERE state IN ('received', 'waiting', 'retrying')) AS open";
 
 static const char *
 route_names(struct request *rq)
@@ -114,15 +117,17 @@ system_state_json(struct request *rq, struct bridge_system *system, bool *empty)
 	const char *error;
 	int more = undelivered(rq, system, &error);
 	cJSON *item = cJSON_CreateObject();
+	struct told told;
 
+	told_read(rq, system, &told);
 	json_add_string(item, "url", system->url);
-	json_add_string(item, "breaker", system_state(system));
+	json_add_string(item, "breaker", told.breaker);
 	cJSON_AddBoolToObject(item, "reachable", more >= 0);
-	cJSON_AddItemToObject(item, "undelivered", more < 0 ? cJSON_CreateNull() : cJSON_CreateBool(more));
-	cJSON_AddBoolToObject(item, "subscribed", system->subscribed);
-	json_add_string(item, "error", error ? error : *system->subscribe_error ?
-			system->subscribe_error : NULL);
-	*empty = *empty && more == 0 && subscribe_settled(system);
+	cJSON_AddItemToObject(item, "undelivered",
+			      more < 0 ? cJSON_CreateNull() : cJSON_CreateBool(more));
+	cJSON_AddBoolToObject(item, "subscribed", told.subscribed);
+	json_add_string(item, "error", error ? error : told.error);
+	*empty = *empty && more == 0 && (told.subscribed || !system_is_source(system));
 	return item;
 }
 

@@ -22,22 +22,6 @@ static struct event *timer;
 static bool running;
 
 static bool
-is_source(const struct bridge_system *system)
-{
-	for (int i = 0; i < bridge.route_count; i++)
-		if (bridge.routes[i].from == system)
-			return true;
-	return false;
-}
-
-bool
-subscribe_settled(const struct bridge_system *system)
-{
-	/* Other processes do not subscribe; the leading one says so in its status. */
-	return system->subscribed || !is_source(system) || !sweep_leading();
-}
-
-static bool
 listed(const cJSON *events, const char *name)
 {
 	const cJSON *each;
@@ -68,8 +52,9 @@ webhook_body(struct request *rq, const struct bridge_system *system)
 	cJSON *skip = cJSON_CreateArray();
 
 	json_add_string(body, "name", bridge.name);
-	json_add_string(body, "url", arena_printf(&rq->arena, "%s/api/v1/inbox/%s", bridge.public_url,
-						  system->name));
+	json_add_string(body, "url",
+			arena_printf(&rq->arena, "%s/api/v1/inbox/%s", bridge.public_url,
+				     system->name));
 	cJSON_AddItemToObject(body, "events", wanted_events(system));
 	json_add_string(body, "secret", system->secret);
 	if (system->skip_origin)
@@ -97,7 +82,8 @@ subscribe(struct request *rq, struct bridge_system *system)
 		return;
 	}
 	if (strcmp(system->subscribe_error, call.reason) != 0)
-		log_warn("cannot subscribe yet", "system", system->name, "error", call.reason, NULL);
+		log_warn("cannot subscribe yet", "system", system->name, "error", call.reason,
+			 NULL);
 	snprintf(system->subscribe_error, sizeof(system->subscribe_error), "%s", call.reason);
 }
 
@@ -107,7 +93,8 @@ subscribe_due(struct request *rq, void *arg)
 	for (int i = 0; i < bridge.system_count; i++) {
 		struct bridge_system *system = &bridge.systems[i];
 
-		if (clock_ms() >= system->subscribe_at && is_source(system) && system_ready(system))
+		if (clock_ms() >= system->subscribe_at && system_is_source(system) &&
+		    system_ready(system))
 			subscribe(rq, system);
 	}
 	running = false;
@@ -119,7 +106,8 @@ tick(evutil_socket_t fd, short what, void *arg)
 	if (running || !sweep_leading())
 		return;
 	for (int i = 0; i < bridge.system_count; i++) {
-		if (clock_ms() < bridge.systems[i].subscribe_at || !is_source(&bridge.systems[i]))
+		if (clock_ms() < bridge.systems[i].subscribe_at ||
+		    !system_is_source(&bridge.systems[i]))
 			continue;
 		running = true;
 		app_background("subscribe", subscribe_due, NULL);

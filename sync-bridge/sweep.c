@@ -15,6 +15,7 @@
 #include "db/db.h"
 #include "lane.h"
 #include "system.h"
+#include "told.h"
 
 #define IDLE_MS 1000
 #define BACKLOG_MS 250
@@ -150,6 +151,8 @@ look(struct request *rq, void *arg)
 	struct rows *due;
 
 	open_count = (long)row_id(open, "open");
+	if (leading)
+		told_write(rq);
 	if (!leading || open_count == 0 || app_current()->draining)
 		return;
 	call_back(rq);

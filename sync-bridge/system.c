@@ -35,6 +35,15 @@ system_wait_ms(const struct bridge_system *system)
 	return system->breaker.until_ms - now;
 }
 
+bool
+system_is_source(const struct bridge_system *system)
+{
+	for (int i = 0; i < bridge.route_count; i++)
+		if (bridge.routes[i].from == system)
+			return true;
+	return false;
+}
+
 const char *
 system_state(const struct bridge_system *system)
 {
@@ -75,7 +84,8 @@ static void
 paused(struct bridge_system *system, const struct call *call)
 {
 	if (!system->paused_until)
-		log_error("system refuses our token", "system", system->name, "reason", call->reason, NULL);
+		log_error("system refuses our token", "system", system->name, "reason",
+			  call->reason, NULL);
 	breaker_succeeded(&system->breaker);
 	system->paused_until = clock_ms() + PAUSE_MS;
 	snprintf(system->error, sizeof(system->error), "%d %s", call->status, call->reason);
@@ -121,7 +131,8 @@ is_transient(const struct call *call)
 {
 	if (call->status == 409)
 		return strcmp(call->code, "in_progress") == 0 || strcmp(call->code, "locked") == 0;
-	return call->status == 408 || call->status == 425 || call->status == 429 || call->status >= 500;
+	return call->status == 408 || call->status == 425 || call->status == 429 ||
+	       call->status >= 500;
 }
 
 static void
@@ -184,7 +195,8 @@ system_call(struct request *rq, struct bridge_system *system, struct call *call)
 	    !breaker_allows(&system->breaker, clock_ms(), &probe)) {
 		call->result = CALL_BLOCKED;
 		call->code = "unavailable";
-		call->reason = arena_printf(&rq->arena, "%s is away: %s", system->name, system->error);
+		call->reason =
+			arena_printf(&rq->arena, "%s is away: %s", system->name, system->error);
 		return;
 	}
 	if (system->paused_until)

@@ -34,6 +34,8 @@ void system_call(struct request *rq, struct bridge_system *system, struct call *
 bool system_ready(const struct bridge_system *system);
 /* Milliseconds until it may, 0 when it may now. */
 uint64_t system_wait_ms(const struct bridge_system *system);
+/* Whether a route begins there. */
+bool system_is_source(const struct bridge_system *system);
 /* "closed", "open", "probing" or "paused". */
 const char *system_state(const struct bridge_system *system);
 

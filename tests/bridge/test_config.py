@@ -1,4 +1,4 @@
-"""tests/bridge/test_config.py -- a broken bridge.json stops the start with the file, the place and the reason."""
+"""tests/bridge/test_config.py -- a broken bridge.json stops the start, saying where and why."""
 import json
 import subprocess
 
@@ -52,7 +52,7 @@ def change(lone, path, value):
     (["routes", 2, "events"], ["won"], 'events\\"[0]'),
     (["routes", 2, "map"], None, 'map\\" is missing'),
     (["routes", 2, "map"], "nowhere.jq", "nowhere.jq"),
-    (["routes", 0, "when"], ".record.type ==", "routes[0] (account-customer): \\\"when\\\", line 1"),
+    (["routes", 0, "when"], ".record.type ==", 'routes[0] (account-customer): \\"when\\", line 1'),
     (["routes", 3, "mirror"], "yes", 'mirror\\" must be true or false'),
 ])
 def test_a_wrong_value_stops_the_start_and_is_named(lone, path, value, said):

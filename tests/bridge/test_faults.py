@@ -1,4 +1,4 @@
-"""tests/bridge/test_faults.py -- whatever a system does to the bridge, each change has its one effect."""
+"""tests/bridge/test_faults.py -- whatever a system does, each change has its one effect."""
 import itertools
 import time
 
@@ -59,7 +59,8 @@ def test_a_reply_lost_after_the_effect_is_not_a_second_effect(lone):
 
 def test_429_waits_as_long_as_it_was_told(lone):
     lone.start()
-    lone.erp.rule = to("/customers/", (429, {"code": "rate_limited"}, {"Retry-After": "2"}), times=1)
+    busy = (429, {"code": "rate_limited"}, {"Retry-After": "2"})
+    lone.erp.rule = to("/customers/", busy, times=1)
     began = time.monotonic()
     lone.account(1)
     assert lone.ended("account", 1)["state"] == "applied"
@@ -79,7 +80,8 @@ def test_a_target_that_is_away_costs_no_attempts_and_gets_all_in_order_when_it_i
     lone.erp.open()
     lone.all_ended()
     for id in range(1, 31):
-        versions = [int(c.headers["Source-Version"]) for c in lone.erp.effects_of(f"crm:account:{id}")]
+        versions = [int(c.headers["Source-Version"])
+                    for c in lone.erp.effects_of(f"crm:account:{id}")]
         assert versions == sorted(set(versions)) and versions[-1] == 3
     assert {m["state"] for m in lone.messages()} <= {"applied", "superseded"}
 
@@ -138,7 +140,8 @@ def test_a_refusal_ends_rejected_with_its_reason_and_the_next_version_goes_on(lo
     lone.start()
     lone.erp.rule = to("crm:account:1", (422, {
         "code": "validation", "detail": "Two fields.", "hint": "Correct them.", "errors": [
-            {"field": "tax_id", "message": "is too long"}, {"field": "currency", "message": "is none"}]}))
+            {"field": "tax_id", "message": "is too long"},
+            {"field": "currency", "message": "is none"}]}))
     lone.account(1, version=1)
     message = lone.ended("account", 1)
     assert message["state"] == "rejected" and message["code"] == "validation"
@@ -214,3 +217,22 @@ def test_two_processes_share_the_inbox_and_one_works_the_lanes(lone):
     lone.all_ended()
     for id in range(1, 61):
         assert len(lone.erp.effects_of(f"crm:account:{id}")) == 1
+
+
+def test_every_process_says_the_same_of_a_system_that_is_away(lone):
+    lone.start(workers=2)
+    lone.erp.close()
+    for id in range(1, 20):
+        lone.account(id)
+
+    def breakers():
+        """Of several connections, which come to both processes."""
+        seen = set()
+        for _ in range(8):
+            lone.api.close()
+            seen.add(lone.api.get("/status")["systems"]["erp"]["breaker"] == "closed")
+        return seen
+
+    def none_is_closed():
+        return breakers() == {False}
+    eventually(none_is_closed)

@@ -98,7 +98,8 @@ def test_the_deal_shows_its_way_from_ordered_to_paid(crm, erp, bridge, won):
     erp.post("/payments", {"customer_id": order["customer_id"], "amount": "18.98"})
     idle(bridge)
     shown = crm.get(f"/opportunities/{deal['id']}/fulfilment")
-    assert shown["invoices"][0]["status"] == "paid" and Decimal(shown["invoices"][0]["balance"]) == 0
+    invoice = shown["invoices"][0]
+    assert invoice["status"] == "paid" and Decimal(invoice["balance"]) == 0
     assert crm.get(f"/accounts/{account['id']}/overview")["erp"]["open_balance"] == "0.00"
 
 

@@ -1,4 +1,4 @@
-"""tests/bridge/test_inbox.py -- only genuine changes get in, each is answered with 202 once it is committed."""
+"""tests/bridge/test_inbox.py -- only genuine changes get in, and each is kept before its 202."""
 import json
 import time
 
@@ -67,18 +67,18 @@ def test_an_unknown_system_is_404(lone):
     assert post(lone, body, signed(lone.crm.secret, body), "shop").status == 404
 
 
+def text(data, type='"a.b"', timestamp='"2026-01-01T00:00:00Z"'):
+    return f'{{"type":{type},"timestamp":{timestamp},"data":{data}}}'.encode()
+
+
 @pytest.mark.parametrize("body", [
-    b"", b"[]", b"{", b'{"type":"a.b"}', b'{"type":"a.b","timestamp":"2026-01-01T00:00:00Z","data":[]}',
-    b'{"type":"a.b","timestamp":"2026-01-01T00:00:00Z","data":{}}',
-    b'{"type":"a.b","timestamp":"never","data":{"entity":"account","id":1,"version":1,"record":{}}}',
-    b'{"type":"a.b","timestamp":"2026-01-01T00:00:00Z","data":{"entity":"account","id":"1","version":1,'
-    b'"record":{}}}',
-    b'{"type":"a.b","timestamp":"2026-01-01T00:00:00Z","data":{"entity":"account","id":-1,"version":0,'
-    b'"record":{}}}',
-    b'{"type":"a.b","timestamp":"2026-01-01T00:00:00Z","data":{"entity":"account","id":1,"version":1,'
-    b'"record":{"a":"\\u0000"}}}',
-    b'{"type":"' + b"a" * 200 + b'","timestamp":"2026-01-01T00:00:00Z","data":{"entity":"account",'
-    b'"id":1,"version":1,"record":{}}}',
+    b"", b"[]", b"{", b'{"type":"a.b"}', text("[]"), text("{}"),
+    text('{"entity":"account","id":1,"version":1,"record":{}}', timestamp='"never"'),
+    text('{"entity":"account","id":"1","version":1,"record":{}}'),
+    text('{"entity":"account","id":-1,"version":0,"record":{}}'),
+    text('{"entity":"account","id":1,"version":1,"record":{"a":"\\u0000"}}'),
+    text('{"entity":"account","id":1,"version":1,"record":[]}'),
+    text('{"entity":"account","id":1,"version":1,"record":{}}', type=f'"{"a" * 200}"'),
 ])
 def test_a_signed_but_wrong_body_is_a_4xx_and_leaves_nothing(lone, body):
     lone.start()

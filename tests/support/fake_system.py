@@ -1,4 +1,4 @@
-"""tests/support/fake_system.py -- a system at the other end of the bridge that does what a test tells it to."""
+"""tests/support/fake_system.py -- a system beside the bridge that does what a test tells it."""
 import base64
 import hashlib
 import hmac

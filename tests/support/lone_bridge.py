@@ -67,7 +67,8 @@ class LoneBridge:
     def fresh(self):
         """Nothing of an earlier test is left."""
         self.stop()
-        self.stack.sql("TRUNCATE bridge.message, bridge.message_action, bridge.link")
+        self.stack.sql("TRUNCATE bridge.message, bridge.message_action, bridge.link,"
+                       " bridge.system_state")
         self.crm, self.erp = FakeSystem("crm"), FakeSystem("erp")
         return self
 
@@ -94,7 +95,8 @@ class LoneBridge:
                   "lines": [{"id": 1, "product_id": product_id, "description": None,
                              "quantity": "1.0000", "unit_price": "10.0000",
                              "discount_percent": "0.0000", "tax_percent": "0.0000"}], **members}
-        reply = post_event(self.api, self.crm, self.crm.event("opportunity", record, "won", version))
+        event = self.crm.event("opportunity", record, "won", version)
+        reply = post_event(self.api, self.crm, event)
         assert reply.status == 202, reply.raw
 
     def product_known(self, id=1, **members):
