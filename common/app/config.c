@@ -24,6 +24,8 @@ static const struct {
 struct parse {
 	const struct option *tables[2];
 	const char *prefix;
+	const char *file;     /* of --config, as far as known */
+	const char *printing; /* the flag that prints and leaves, if any */
 	int errors;
 };
 
@@ -297,68 +299,80 @@ set_from_environment(struct parse *parse)
 		}
 }
 
-/* Walks the flags; set is NULL on the first walk, which only looks for --config. Answers the
- * index of the first argument that is no flag. */
+/* Flags that print and leave. */
+static bool
+is_printing(const char *flag)
+{
+	static const char *const flags[] = { "--help", "-h", "--version", "--config-doc",
+					     "--show-config" };
+
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		if (strcmp(flag, flags[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool
+is_flag(const char *argument)
+{
+	return (strncmp(argument, "--", 2) == 0 && argument[2]) || strcmp(argument, "-h") == 0;
+}
+
+static void
+take_flag(struct parse *parse, const struct option *option, const char *flag, const char *value)
+{
+	char where[160];
+
+	if (!option) {
+		complain(parse, flag, "there is no such option; --help lists them");
+	} else if (!value) {
+		complain(parse, flag, "needs a value");
+	} else {
+		snprintf(where, sizeof(where), "--%s", option->name);
+		set_from(parse, where, option, value);
+	}
+}
+
+/* Walks the flags; the first walk only looks for --config and what prints. Answers the index of
+ * the first argument that is no flag. */
 static int
-walk_flags(struct parse *parse, int argc, char **argv,
-	   void (*set)(struct parse *, const char *, const struct option *, const char *),
-	   const char **config_file)
+walk_flags(struct parse *parse, int argc, char **argv, bool first)
 {
 	int i;
 
-	for (i = 1; i < argc && strncmp(argv[i], "--", 2) == 0 && argv[i][2]; i++) {
-		const char *flag = argv[i] + 2;
+	for (i = 1; i < argc && is_flag(argv[i]); i++) {
+		const char *flag = argv[i];
 		size_t length = strcspn(flag, "=");
-		const struct option *option = find_option(parse, flag, length);
+		const struct option *option = find_option(parse, flag + 2, length - 2);
 		const char *value = flag[length] ? flag + length + 1 : NULL;
 
-		if (!option) {
-			if (set)
-				complain(parse, argv[i],
-					 "there is no such option; --help lists them");
+		if (is_printing(flag)) {
+			parse->printing = flag;
 			continue;
 		}
-		if (!value && option->type == OPTION_BOOL)
+		if (option && !value && option->type == OPTION_BOOL)
 			value = "on";
-		if (!value && i + 1 < argc)
+		if (option && !value && i + 1 < argc)
 			value = argv[++i];
-		if (!value && set)
-			complain(parse, argv[i], "needs a value");
-		if (value && set) {
-			char where[160];
-
-			snprintf(where, sizeof(where), "--%s", option->name);
-			set(parse, where, option, value);
-		}
-		if (value && strcmp(option->name, "config") == 0)
-			*config_file = value;
+		if (!first)
+			take_flag(parse, option, flag, value);
+		else if (option && value && strcmp(option->name, "config") == 0)
+			parse->file = value;
 	}
 	if (i < argc && strcmp(argv[i], "--") == 0)
 		i++;
 	return i;
 }
 
-/* Flags that print and leave. Answers NULL or the flag. */
-static const char *
-printing_flag(int argc, char **argv)
-{
-	static const char *const flags[] = { "--help", "-h", "--version", "--config-doc",
-					     "--show-config" };
-
-	for (int i = 1; i < argc && argv[i][0] == '-'; i++)
-		for (size_t f = 0; f < sizeof(flags) / sizeof(flags[0]); f++)
-			if (strcmp(argv[i], flags[f]) == 0)
-				return flags[f];
-	return NULL;
-}
-
 static void
-print_and_leave(const char *flag, const struct parse *parse, const char *usage)
+print_and_leave(const struct parse *parse, const char *usage)
 {
-	if (strcmp(flag, "--version") == 0)
+	if (strcmp(parse->printing, "--version") == 0)
 		printf("%s\n", DOVETAIL_VERSION);
-	else if (strcmp(flag, "--config-doc") == 0)
+	else if (strcmp(parse->printing, "--config-doc") == 0)
 		config_print_doc(parse->tables, parse->prefix, usage);
+	else if (strcmp(parse->printing, "--show-config") == 0)
+		config_print_values(parse->tables);
 	else
 		config_print_help(parse->tables, parse->prefix, usage);
 	exit(0);
@@ -370,34 +384,23 @@ config_load(const struct option *common, const struct option *own, const char *e
 {
 	struct parse parse = { .tables = { common, own }, .prefix = env_prefix };
 	const struct option *config = find_option(&parse, "config", strlen("config"));
-	const char *printing = printing_flag(argc, argv);
-	bool show = printing && strcmp(printing, "--show-config") == 0;
-	const char *file = NULL;
 	char name[128];
-	int kept = 0;
 	int first;
 
-	if (printing && !show)
-		print_and_leave(printing, &parse, usage);
-	/* --show-config is no option of the tables: take it out. */
-	for (int i = 0; i < argc; i++)
-		if (!show || strcmp(argv[i], "--show-config") != 0)
-			argv[kept++] = argv[i];
-	argc = kept;
-
-	set_defaults(&parse);
 	if (config)
-		file = environment(&parse, config, name, sizeof(name));
-	walk_flags(&parse, argc, argv, NULL, &file);
-	if (file && *file)
-		set_from_file(&parse, file);
+		parse.file = environment(&parse, config, name, sizeof(name));
+	walk_flags(&parse, argc, argv, true);
+	/* Help must not depend on a sound configuration; showing one does. */
+	if (parse.printing && strcmp(parse.printing, "--show-config") != 0)
+		print_and_leave(&parse, usage);
+	set_defaults(&parse);
+	if (parse.file && *parse.file)
+		set_from_file(&parse, parse.file);
 	set_from_environment(&parse);
-	first = walk_flags(&parse, argc, argv, set_from, &file);
+	first = walk_flags(&parse, argc, argv, false);
 	if (parse.errors)
 		exit(2);
-	if (show) {
-		config_print_values(parse.tables);
-		exit(0);
-	}
+	if (parse.printing)
+		print_and_leave(&parse, usage);
 	return first;
 }

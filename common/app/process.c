@@ -180,6 +180,16 @@ server_open(struct app *app, bool reuse_port)
 		die("cannot listen on %s port %ld: %s", settings.listen, settings.port, error);
 }
 
+static void
+process_close(struct app *app, struct event_base *loop)
+{
+	http_server_stop(server);
+	event_free(drain_timer);
+	for (int i = 0; i < 3; i++)
+		event_free(signals[i]);
+	loop_close(app, loop);
+}
+
 int
 process_serve(struct app *app, int pipe)
 {
@@ -197,11 +207,9 @@ process_serve(struct app *app, int pipe)
 	log_info("ready", "version", DOVETAIL_VERSION, "address", settings.listen, "port",
 		 log_num(http_server_port(server)), NULL);
 	event_base_dispatch(loop);
-	http_server_stop(server);
-	event_free(drain_timer);
-	for (int i = 0; i < 3; i++)
-		event_free(signals[i]);
-	loop_close(app, loop);
+	/* What is still at work must not see its server go: it ends with the process. */
+	if (drained())
+		process_close(app, loop);
 	log_info("ended", NULL);
 	return 0;
 }
