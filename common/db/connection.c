@@ -8,7 +8,7 @@
 #include "db/internal.h"
 
 /* How long an answer may be overdue before the server counts as dead. */
-#define GRACE_MS 5000
+#define GRACE_MS 2000
 
 static const char sql_settings[] =
 	"SET statement_timeout = %d; SET lock_timeout = %d;"
