@@ -81,6 +81,6 @@ def test_with_the_erp_down_deals_are_won_undisturbed_and_arrive_in_order(own_sta
     inverted = rows(stack, """
         SELECT a.entity, a.record_id FROM bridge.message b JOIN bridge.message a
         ON a.source = b.source AND a.entity = b.entity AND a.source_id = b.source_id
-           AND a.route = b.route AND a.source_version < b.source_version
+           AND a.route = b.route AND a.version < b.version
            AND a.state = 'applied' AND b.state = 'applied' AND a.finished_at > b.finished_at""")
     assert not inverted
