@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "erp.h"
 #include "order_check.sql.h"
-#include "order_defaults.sql.h"
+#include "order_prices.sql.h"
 #include "order_refresh.sql.h"
 #include "order_same.sql.h"
 #include "order_totals.sql.h"
@@ -53,7 +53,7 @@ struct entity sales_order_entity = {
 /* ---- before it is written ---- */
 
 static void check_quantities(struct request *rq, const cJSON *lines);
-static void fill_defaults(struct request *rq, struct record *order, cJSON *body, cJSON *lines);
+static void fill_prices(struct request *rq, struct record *order, cJSON *body, cJSON *lines);
 static void refuse_amendment(struct request *rq, struct record *order, cJSON *body);
 
 static void
@@ -66,7 +66,7 @@ order_prepare(struct request *rq, struct record *order, cJSON *body)
 	if (order != NULL && strcmp(record_text(order, "status"), "draft") != 0)
 		refuse_amendment(rq, order, body);
 	else
-		fill_defaults(rq, order, body, lines);
+		fill_prices(rq, order, body, lines);
 }
 
 /* A decimal as its text; NULL when it is none. */
@@ -96,50 +96,52 @@ check_quantities(struct request *rq, const cJSON *lines)
 	}
 }
 
-/* The customer's currency, and his prices where none are given. */
+/* A new line without a price: the item's id, 0 otherwise. */
+static int64_t
+unpriced_item(const cJSON *line)
+{
+	int64_t item_id = 0;
+
+	if (cJSON_IsObject(line) && json_get(line, "unit_price") == NULL &&
+	    json_get(line, "id") == NULL)
+		json_integer(line, "item_id", &item_id);
+	return item_id;
+}
+
+/* The customer's prices where none are given. */
 static void
-fill_defaults(struct request *rq, struct record *order, cJSON *body, cJSON *lines)
+fill_prices(struct request *rq, struct record *order, cJSON *body, cJSON *lines)
 {
 	const char *currency = json_string(body, "currency");
 	struct text items = text_in(&rq->arena);
-	int64_t customer_id = 0, item_id;
+	int64_t customer_id = order != NULL ? record_id(order, "customer_id") : 0;
 	struct row *row;
-	cJSON *prices;
-	cJSON *line;
+	cJSON *prices, *line;
 
 	cJSON_ArrayForEach(line, lines)
 	{
-		if (cJSON_IsObject(line) && json_get(line, "unit_price") == NULL &&
-		    json_integer(line, "item_id", &item_id))
-			text_addf(&items, "%s%lld", items.length ? "," : "", (long long)item_id);
+		if (unpriced_item(line) != 0)
+			text_addf(&items, "%c%lld", items.length ? ',' : '{',
+				  (long long)unpriced_item(line));
 	}
-	if (order != NULL) {
-		customer_id = record_id(order, "customer_id");
-		if (currency == NULL)
-			currency = record_text(order, "currency");
-	}
+	if (order != NULL && currency == NULL)
+		currency = record_text(order, "currency");
 	json_integer(body, "customer_id", &customer_id);
-	if (customer_id == 0 || (items.length == 0 && currency != NULL))
+	if (items.length == 0)
 		return;
-	row = db_one(rq, sql_order_defaults, P_ID(customer_id), P_TEXT(currency),
-		     P_TEXT(arena_printf(&rq->arena, "{%s}", text_str(&items))));
-	if (row == NULL)
-		return;
-	if (currency == NULL && json_get(body, "currency") == NULL)
-		json_add_string(body, "currency", row_text(row, "currency"));
-	if (items.length == 0 || row_null(row, "prices"))
+	text_add_char(&items, '}');
+	row = db_one(rq, sql_order_prices, P_ID(customer_id), P_TEXT(currency),
+		     P_TEXT(text_str(&items)));
+	if (row_null(row, "prices"))
 		return;
 	prices = json_own(rq, row_text(row, "prices"));
 	cJSON_ArrayForEach(line, lines)
 	{
-		if (cJSON_IsObject(line) && json_get(line, "unit_price") == NULL &&
-		    json_integer(line, "item_id", &item_id)) {
-			cJSON *price = json_get(
-				prices, arena_printf(&rq->arena, "%lld", (long long)item_id));
+		const char *id = arena_printf(&rq->arena, "%lld", (long long)unpriced_item(line));
+		const cJSON *price = json_get(prices, id);
 
-			if (json_is_number(price))
-				json_add_string(line, "unit_price", json_number_text(price));
-		}
+		if (json_is_number(price))
+			json_add_string(line, "unit_price", json_number_text(price));
 	}
 }
 
@@ -196,8 +198,13 @@ repeats_members(struct request *rq, struct record *order, cJSON *body)
 static void
 order_saved(struct request *rq, struct record *order, bool created)
 {
-	struct row *sums = db_one(rq, sql_order_totals, P_ID(order->id));
+	struct row *sums;
 
+	if (record_text(order, "agreed_total") == NULL) {
+		db_do(rq, sql_order_totals, P_ID(order->id));
+		return;
+	}
+	sums = db_one(rq, sql_order_totals, P_ID(order->id));
 	if (row_bool(sums, "differs")) {
 		cJSON *members = cJSON_CreateObject();
 

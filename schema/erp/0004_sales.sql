@@ -20,7 +20,7 @@ CREATE TABLE sales_order (
 	order_date date NOT NULL DEFAULT current_date,
 	requested_date date,
 	promised_date date,
-	currency varchar(3) NOT NULL DEFAULT company_currency() REFERENCES currency (code),
+	currency varchar(3) NOT NULL DEFAULT '' REFERENCES currency (code),
 	tax_mode sales_order_tax_mode NOT NULL DEFAULT 'none',
 	warehouse_id bigint NOT NULL DEFAULT default_warehouse() REFERENCES warehouse,
 	payment_terms_days int CHECK (payment_terms_days BETWEEN 0 AND 3650),
@@ -43,7 +43,20 @@ CREATE INDEX ON sales_order (customer_id, status);
 CREATE INDEX ON sales_order (status, order_date);
 CREATE INDEX sales_order_exposure ON sales_order (customer_id) INCLUDE (total, invoiced_total)
 	WHERE confirmed_at IS NOT NULL AND closed_at IS NULL AND cancelled_at IS NULL;
+
+CREATE FUNCTION sales_order_currency() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+	NEW.currency := coalesce((SELECT c.currency FROM customer c WHERE c.id = NEW.customer_id),
+		company_currency());
+	RETURN NEW;
+END $$;
+
+CREATE TRIGGER sales_order_currency BEFORE INSERT ON sales_order
+	FOR EACH ROW WHEN (NEW.currency = '') EXECUTE FUNCTION sales_order_currency();
+
 COMMENT ON TABLE sales_order IS 'Sales order: what a customer has ordered, and how far it is.';
+COMMENT ON COLUMN sales_order.currency IS 'Currency: the customer''s when none is given.';
 COMMENT ON COLUMN sales_order.customer_reference IS 'Customer reference: his own order number.';
 COMMENT ON COLUMN sales_order.requested_date IS 'Requested date: when the customer wants it.';
 COMMENT ON COLUMN sales_order.promised_date IS 'Promised date: when all of it can leave, as of the last check.';

@@ -51,6 +51,15 @@ def test_a_line_without_a_price_anywhere_is_named(erp):
             422, "lines[1].unit_price")
 
 
+def test_a_line_that_is_changed_keeps_its_price_unless_told_otherwise(erp):
+    thing = item(erp, prices=[{"unit_price": "11"}])
+    made = order(erp, [line(thing, "1", "7")])
+    made = erp.patch(f"/sales-orders/{made['id']}", {"lines": [
+        {"id": made["lines"][0]["id"], "quantity": "2"}, {"item_id": thing["id"], "quantity": "1"}]})
+    assert [one["amount"] for one in made["lines"]] == ["14.00", "11.00"]
+    assert made["total"] == "25.00"
+
+
 def test_bad_lines_are_named_by_their_place(erp):
     thing, buyer = item(erp), customer(erp)["id"]
     refused(lambda: order(erp, [line(thing), line(thing, "0"), line(thing, "-1")],
