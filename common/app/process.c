@@ -207,10 +207,11 @@ process_serve(struct app *app, int pipe)
 	log_info("ready", "version", DOVETAIL_VERSION, "address", settings.listen, "port",
 		 log_num(http_server_port(server)), NULL);
 	event_base_dispatch(loop);
-	/* What is still at work must not see its server go: it ends with the process. */
-	if (drained())
-		process_close(app, loop);
 	log_info("ended", NULL);
+	/* What is still at work must not see its server go: it ends with the process. */
+	if (!drained())
+		_exit(0);
+	process_close(app, loop);
 	return 0;
 }
 
