@@ -1,4 +1,5 @@
 /* common/entity/lines.c -- child lines: matched, checked and replaced as one array. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "entity/write.h"
@@ -9,16 +10,46 @@ lines_ids(struct request *rq, const struct writing *w, const struct line_plan *o
 	return db_all(rq, own->ids, P_ID(w->record->id));
 }
 
-static bool
-ids_have(const struct rows *rows, int64_t id)
-{
-	for (int i = 0; i < rows_count(rows); i++) {
-		struct row *row = rows_at((struct rows *)rows, i);
+/* The record's own line ids, in order, and which of them the body has named. */
+struct own_ids {
+	int64_t *ids;
+	bool *named;
+	size_t count;
+};
 
-		if (row_id(row, "id") == id)
-			return true;
-	}
-	return false;
+static int
+id_compare(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void
+own_ids_read(struct request *rq, const struct writing *w, const struct line_plan *own,
+	     struct own_ids *known)
+{
+	struct rows *rows = lines_ids(rq, w, own);
+
+	known->count = (size_t)rows_count(rows);
+	known->ids = arena_array(&rq->arena, int64_t, known->count + 1);
+	known->named = arena_array(&rq->arena, bool, known->count + 1);
+	for (size_t i = 0; i < known->count; i++)
+		known->ids[i] = row_id(rows_at(rows, (int)i), "id");
+	qsort(known->ids, known->count, sizeof(*known->ids), id_compare);
+}
+
+static void
+check_id(struct own_ids *known, int64_t id, const char *field, struct problems *problems)
+{
+	int64_t *found = bsearch(&id, known->ids, known->count, sizeof(id), id_compare);
+
+	if (!found)
+		problems_add(problems, field, "unknown_reference", "is no line of this record");
+	else if (known->named[found - known->ids])
+		problems_add(problems, field, "duplicate", "is given twice");
+	else
+		known->named[found - known->ids] = true;
 }
 
 void
@@ -28,34 +59,21 @@ lines_check_ids(struct request *rq, struct writing *w, struct problems *problems
 
 	for (int i = 0; i < plan->line_count; i++) {
 		const struct line_plan *own = &plan->lines[i];
+		struct own_ids known = { .ids = NULL };
 		const cJSON *line;
-		struct rows *ids = NULL;
+		int64_t id;
 		int n = -1;
 
 		cJSON_ArrayForEach(line, json_get(w->body, own->lines->name))
 		{
-			const cJSON *earlier;
-			const char *code = NULL;
-			int64_t id, other;
-
 			n++;
 			if (!json_integer(line, "id", &id))
 				continue;
-			if (!ids)
-				ids = lines_ids(rq, w, own);
-			if (!ids_have(ids, id))
-				code = "unknown_reference";
-			for (earlier = json_get(w->body, own->lines->name)->child; earlier != line;
-			     earlier = earlier->next)
-				if (json_integer(earlier, "id", &other) && other == id)
-					code = "duplicate";
-			if (code)
-				problems_add(
-					problems,
-					arena_printf(&rq->arena, "%s[%d].id", own->lines->name, n),
-					code,
-					code[0] == 'd' ? "is given twice"
-						       : "is no line of this record");
+			if (!known.ids)
+				own_ids_read(rq, w, own, &known);
+			check_id(&known, id,
+				 arena_printf(&rq->arena, "%s[%d].id", own->lines->name, n),
+				 problems);
 		}
 	}
 }
@@ -72,7 +90,7 @@ line_find(struct rows *ids, const struct line_plan *own, const cJSON *line, int 
 	if (!own->by_source_line || !name)
 		return n < rows_count(ids) ? n : -1;
 	for (int i = 0; i < rows_count(ids); i++) {
-		const char *known = row_text(rows_at(ids, i), "source_line");
+		const char *known = row_at(rows_at(ids, i), 1);
 
 		if (known && strcmp(known, name) == 0)
 			return i;
