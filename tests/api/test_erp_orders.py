@@ -55,7 +55,8 @@ def test_a_line_that_is_changed_keeps_its_price_unless_told_otherwise(erp):
     thing = item(erp, prices=[{"unit_price": "11"}])
     made = order(erp, [line(thing, "1", "7")])
     made = erp.patch(f"/sales-orders/{made['id']}", {"lines": [
-        {"id": made["lines"][0]["id"], "quantity": "2"}, {"item_id": thing["id"], "quantity": "1"}]})
+        {"id": made["lines"][0]["id"], "quantity": "2"},
+        {"item_id": thing["id"], "quantity": "1"}]})
     assert [one["amount"] for one in made["lines"]] == ["14.00", "11.00"]
     assert made["total"] == "25.00"
 
