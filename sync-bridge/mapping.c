@@ -150,6 +150,12 @@ joined(struct arena *arena)
 	return text_str(&out);
 }
 
+static void
+forget_compiled(void)
+{
+	jq_teardown(&compiled);
+}
+
 bool
 mapping_compile(char **error)
 {
@@ -161,8 +167,11 @@ mapping_compile(char **error)
 	alarm_init();
 	compiled = compile(joined(&arena), &said);
 	arena_release(&arena);
-	if (compiled)
+	if (compiled) {
+		/* Leak checkers cannot follow jq's stack. */
+		atexit(forget_compiled);
 		return true;
+	}
 	free(said);
 	SLIST_FOREACH(mapping, &mappings, entry) {
 		alone = compile(mapping->program, &said);
