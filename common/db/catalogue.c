@@ -11,8 +11,22 @@
 #include "base/log.h"
 #include "catalogue_columns.sql.h"
 
-enum { TABLE, TABLE_COMMENT, NAME, COMMENT, SQL_TYPE, TYPE_NAME, TYPE_KIND, TYPMOD, NOT_NULL,
-	GENERATED, INITIAL, CHOICES, UNIQUE, TARGET };
+enum {
+	TABLE,
+	TABLE_COMMENT,
+	NAME,
+	COMMENT,
+	SQL_TYPE,
+	TYPE_NAME,
+	TYPE_KIND,
+	TYPMOD,
+	NOT_NULL,
+	GENERATED,
+	INITIAL,
+	CHOICES,
+	UNIQUE,
+	TARGET
+};
 
 /* Types that are not here are kept from the outside, as bytea is. */
 static const struct {
@@ -20,26 +34,16 @@ static const struct {
 	enum column_type type;
 	int bytes;
 } types[] = {
-	{ "text", COLUMN_TEXT, 0 },
-	{ "varchar", COLUMN_TEXT, 0 },
-	{ "bpchar", COLUMN_TEXT, 0 },
-	{ "citext", COLUMN_TEXT, 0 },
-	{ "name", COLUMN_TEXT, 0 },
-	{ "uuid", COLUMN_TEXT, 0 },
-	{ "inet", COLUMN_TEXT, 0 },
-	{ "time", COLUMN_TEXT, 0 },
-	{ "interval", COLUMN_TEXT, 0 },
-	{ "int2", COLUMN_INTEGER, 2 },
-	{ "int4", COLUMN_INTEGER, 4 },
-	{ "int8", COLUMN_INTEGER, 8 },
-	{ "numeric", COLUMN_NUMERIC, 0 },
-	{ "bool", COLUMN_BOOLEAN, 0 },
-	{ "date", COLUMN_DATE, 0 },
-	{ "timestamptz", COLUMN_INSTANT, 0 },
-	{ "json", COLUMN_JSON, 0 },
-	{ "jsonb", COLUMN_JSON, 0 },
-	{ "_text", COLUMN_TEXTS, 0 },
-	{ "_varchar", COLUMN_TEXTS, 0 },
+	{ "text", COLUMN_TEXT, 0 },       { "varchar", COLUMN_TEXT, 0 },
+	{ "bpchar", COLUMN_TEXT, 0 },     { "citext", COLUMN_TEXT, 0 },
+	{ "name", COLUMN_TEXT, 0 },       { "uuid", COLUMN_TEXT, 0 },
+	{ "inet", COLUMN_TEXT, 0 },       { "time", COLUMN_TEXT, 0 },
+	{ "interval", COLUMN_TEXT, 0 },   { "int2", COLUMN_INTEGER, 2 },
+	{ "int4", COLUMN_INTEGER, 4 },    { "int8", COLUMN_INTEGER, 8 },
+	{ "numeric", COLUMN_NUMERIC, 0 }, { "bool", COLUMN_BOOLEAN, 0 },
+	{ "date", COLUMN_DATE, 0 },       { "timestamptz", COLUMN_INSTANT, 0 },
+	{ "json", COLUMN_JSON, 0 },       { "jsonb", COLUMN_JSON, 0 },
+	{ "_text", COLUMN_TEXTS, 0 },     { "_varchar", COLUMN_TEXTS, 0 },
 };
 
 /* Inexact amounts and instants without a zone lose what companies need. */
@@ -56,8 +60,9 @@ static struct arena memory;
 static const char *
 text_at(const PGresult *result, int row, int column)
 {
-	return PQgetisnull(result, row, column) ? NULL
-		: arena_strdup(&memory, PQgetvalue(result, row, column));
+	return PQgetisnull(result, row, column)
+		       ? NULL
+		       : arena_strdup(&memory, PQgetvalue(result, row, column));
 }
 
 static bool
@@ -122,7 +127,7 @@ column_type(struct column *column, const char *table, const char *type, int typm
 		if (strcmp(type, refused[i][0]) != 0)
 			continue;
 		snprintf(error_text, sizeof error_text, "column %s.%s is of type %s; use %s", table,
-			column->name, column->sql_type, refused[i][1]);
+			 column->name, column->sql_type, refused[i][1]);
 		return false;
 	}
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
@@ -156,8 +161,9 @@ column_read(struct column *column, const PGresult *result, int row)
 		column_choices(column, PQgetvalue(result, row, CHOICES));
 		return true;
 	}
-	return column_type(column, PQgetvalue(result, row, TABLE), PQgetvalue(result, row, TYPE_NAME),
-		atoi(PQgetvalue(result, row, TYPMOD)));
+	return column_type(column, PQgetvalue(result, row, TABLE),
+			   PQgetvalue(result, row, TYPE_NAME),
+			   (int)strtol(PQgetvalue(result, row, TYPMOD), NULL, 10));
 }
 
 /* The rows come table by table. */
@@ -189,7 +195,7 @@ catalogue_read(const char *url, const char **error)
 	const char *const names[] = { "client_encoding", "connect_timeout", "dbname", NULL };
 	const char *const values[] = { "UTF8", "10", url, NULL };
 	PGconn *pg = PQconnectdbParams(names, values, 1);
-	PGresult *result = PQstatus(pg) == CONNECTION_OK ? PQexec(pg, sql_catalogue_columns) : NULL;
+	PGresult *result = PQexecParams(pg, sql_catalogue_columns, 0, NULL, NULL, NULL, NULL, 0);
 	const struct catalogue *catalogue = NULL;
 
 	*error = error_text;
@@ -211,8 +217,8 @@ table_compare(const void *name, const void *table)
 const struct table *
 catalogue_table(const struct catalogue *catalogue, const char *name)
 {
-	return bsearch(name, catalogue->tables, (size_t)catalogue->table_count, sizeof(struct table),
-		table_compare);
+	return bsearch(name, catalogue->tables, (size_t)catalogue->table_count,
+		       sizeof(struct table), table_compare);
 }
 
 const struct column *

@@ -1,4 +1,4 @@
--- common/db/catalogue_columns.sql -- every column of the current schema, as entities and forms need it.
+-- common/db/catalogue_columns.sql -- each column of the schema, as entities and forms need it.
 SELECT
 	c.relname,
 	obj_description(c.oid, 'pg_class') AS table_comment,
@@ -12,7 +12,8 @@ SELECT
 	a.attgenerated = 's' OR a.attidentity = 'a' AS generated,
 	CASE
 		WHEN a.attidentity <> '' THEN 'identity'
-		WHEN a.attgenerated = '' THEN coalesce(pg_get_expr(d.adbin, d.adrelid), t.typdefault)
+		WHEN a.attgenerated = ''
+			THEN coalesce(pg_get_expr(d.adbin, d.adrelid), t.typdefault)
 	END AS initial,
 	(
 		SELECT string_agg(e.enumlabel, E'\n' ORDER BY e.enumsortorder)

@@ -11,10 +11,11 @@
 #define GRACE_MS 2000
 
 static const char sql_settings[] =
-	"SET statement_timeout = %d; SET lock_timeout = %d;"
-	"SET idle_in_transaction_session_timeout = 10000;"
-	"SET timezone = 'UTC'; SET datestyle = 'ISO'; SET client_min_messages = warning;"
-	"SELECT current_schema()";
+	"SELECT current_schema(),"
+	" set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false),"
+	" set_config('idle_in_transaction_session_timeout', '10s', false),"
+	" set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO', false),"
+	" set_config('client_min_messages', 'warning', false)";
 static const char sql_rollback[] = "ROLLBACK";
 
 /* What one attempt needs on the thread. */
@@ -42,12 +43,23 @@ static PGconn *
 attempt_connect(const struct db_options *options)
 {
 	const char *const names[] = { "application_name", "client_encoding", "connect_timeout",
-		"tcp_user_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count",
-		"dbname", NULL };
+				      "tcp_user_timeout", "keepalives_idle", "keepalives_interval",
+				      "keepalives_count", "dbname",          NULL };
 	const char *const values[] = { options->service, "UTF8", "5", "5000", "5", "2", "3",
-		options->url, NULL };
+				       options->url,     NULL };
 
 	return PQconnectdbParams(names, values, 1);
+}
+
+static PGresult *
+attempt_settings(PGconn *pg, const struct db_options *options)
+{
+	char statement[16], lock[16];
+	const char *const values[] = { statement, lock };
+
+	snprintf(statement, sizeof statement, "%d", options->statement_timeout_ms);
+	snprintf(lock, sizeof lock, "%d", options->lock_timeout_ms);
+	return PQexecParams(pg, sql_settings, 2, NULL, values, NULL, NULL, 0);
 }
 
 static void
@@ -55,16 +67,13 @@ attempt_run(void *arg)
 {
 	struct attempt *attempt = arg;
 	PGconn *pg = attempt_connect(attempt->options);
-	char sql[sizeof sql_settings + 32];
 	PGresult *result;
 
 	if (PQstatus(pg) == CONNECTION_OK) {
 		PQsetNoticeReceiver(pg, notice_ignore, NULL);
-		snprintf(sql, sizeof sql, sql_settings, attempt->options->statement_timeout_ms,
-			attempt->options->lock_timeout_ms);
-		result = PQexec(pg, sql);
+		result = attempt_settings(pg, attempt->options);
 		if (PQresultStatus(result) == PGRES_TUPLES_OK && PQsetnonblocking(pg, 1) == 0 &&
-				PQenterPipelineMode(pg)) {
+		    PQenterPipelineMode(pg)) {
 			attempt->schema = strdup(PQgetvalue(result, 0, 0));
 			attempt->pg = pg;
 		}
@@ -193,7 +202,7 @@ connection_release(struct connection *c)
 		c->session = NULL;
 		pipeline_abandon(c);
 		if ((c->unsynced && !pipeline_sync(c, NULL)) ||
-				!pipeline_send_own(c, NULL, sql_rollback) || !pipeline_sync(c, NULL)) {
+		    !pipeline_send_own(c, NULL, sql_rollback) || !pipeline_sync(c, NULL)) {
 			connection_drop(c, PQerrorMessage(c->pg));
 			return;
 		}
@@ -207,7 +216,7 @@ connection_check(struct connection *c, uint64_t now_ms)
 	int limit = c->db->options.statement_timeout_ms;
 
 	if (c->pg && limit && pipeline_depth(c) > c->unsynced &&
-			now_ms > c->progress_ms + (uint64_t)limit + GRACE_MS)
+	    now_ms > c->progress_ms + (uint64_t)limit + GRACE_MS)
 		connection_drop(c, "no answer in time");
 }
 

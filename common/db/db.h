@@ -12,10 +12,10 @@
  *
  * Every function that talks to PostgreSQL yields, and fails by unwinding:
  *	no connection within db_wait          ERR_UNAVAILABLE (503)
- *	serialization failure, deadlock       the fault has .rerun set (the dispatcher runs it again)
+ *	serialization failure, deadlock       the fault has .rerun set: the work runs again
  *	lock timeout                          ERR_LOCKED (409)
  *	unique violation                      ERR_DUPLICATE (409), field from the constraint's name
- *	foreign key                           ERR_VALIDATION (422) "unknown_reference"; ERR_IN_USE on delete
+ *	foreign key                           ERR_VALIDATION (422); on delete ERR_IN_USE (409)
  *	check, not null, range, bad text      ERR_VALIDATION (422), field from the constraint's name
  *	raise_exception (P0001)               ERR_RULE (422) with its message and hint
  *	anything else                         ERR_INTERNAL (500), logged with the statement

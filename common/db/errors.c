@@ -1,4 +1,4 @@
-/* common/db/errors.c -- turns PostgreSQL's errors into faults that name the field and the remedy. */
+/* common/db/errors.c -- turns PostgreSQL's errors into faults that name the field. */
 #include <ctype.h>
 #include <string.h>
 
@@ -32,14 +32,9 @@ static const struct {
 	const char *sqlstate;
 	const char *code;
 } unfit[] = {
-	{ "22001", "too_long" },
-	{ "22003", "out_of_range" },
-	{ "22008", "out_of_range" },
-	{ "22007", "wrong_type" },
-	{ "22P02", "wrong_type" },
-	{ "22021", "bad_text" },
-	{ "22P05", "bad_text" },
-	{ "22", "invalid" },
+	{ "22001", "too_long" },   { "22003", "out_of_range" }, { "22008", "out_of_range" },
+	{ "22007", "wrong_type" }, { "22P02", "wrong_type" },   { "22021", "bad_text" },
+	{ "22P05", "bad_text" },   { "22", "invalid" },
 };
 
 static const char *
@@ -69,7 +64,8 @@ error_is_stale(const PGresult *result)
 {
 	const char *sqlstate = error_field(result, PG_DIAG_SQLSTATE);
 
-	return strcmp(sqlstate, "26000") == 0 || (strcmp(sqlstate, "0A000") == 0 &&
+	return strcmp(sqlstate, "26000") == 0 ||
+	       (strcmp(sqlstate, "0A000") == 0 &&
 		strcmp(error_field(result, PG_DIAG_SOURCE_FUNCTION), "RevalidateCachedQuery") == 0);
 }
 
@@ -113,7 +109,7 @@ columns_of_detail(struct request *rq, const PGresult *result, char *columns[COLU
 		return 0;
 	list = arena_strndup(&rq->arena, open + 1, (size_t)(close - open - 1));
 	for (char *word = strtok_r(list, ", ", &save); word && count < COLUMNS_MAX;
-			word = strtok_r(NULL, ", ", &save))
+	     word = strtok_r(NULL, ", ", &save))
 		columns[count++] = word;
 	return count;
 }
@@ -134,7 +130,7 @@ error_columns(struct request *rq, const PGresult *result, char *columns[COLUMNS_
 /* Names every column in the problem document, each with the same reason. */
 static void
 fault_fields(struct request *rq, struct fault *fault, char *const columns[], int count,
-	const char *code, const char *message)
+	     const char *code, const char *message)
 {
 	if (!count)
 		return;
@@ -163,7 +159,7 @@ join_words(struct request *rq, char *const columns[], int count)
 
 	for (int i = 1; i < count; i++)
 		joined = arena_printf(&rq->arena, "%s%s%s", joined, i == count - 1 ? " and " : ", ",
-			words_of(rq, columns[i]));
+				      words_of(rq, columns[i]));
 	return joined;
 }
 
@@ -174,14 +170,15 @@ map_duplicate(struct request *rq, const PGresult *result, struct fault *fault)
 	int count = error_columns(rq, result, columns);
 
 	fault->code = ERR_DUPLICATE;
-	fault->detail = count
-		? arena_printf(&rq->arena, "Another record has the same %s.", join_words(rq, columns, count))
-		: "Another record has the same values.";
+	fault->detail = count ? arena_printf(&rq->arena, "Another record has the same %s.",
+					     join_words(rq, columns, count))
+			      : "Another record has the same values.";
 	fault_fields(rq, fault, columns, count, "duplicate", "is taken by another record");
 }
 
 /* Both directions are one SQLSTATE. The message tells them apart; where the server speaks
- * another language, the key in the detail is the constraint's own only when writing the reference. */
+ * another language, the key in the detail is the constraint's own only when
+ * writing the reference. */
 static bool
 reference_is_missing(const PGresult *result, const char *key, const char *constrained)
 {
@@ -203,20 +200,20 @@ map_reference(struct request *rq, const PGresult *result, struct fault *fault)
 
 	if (reference_is_missing(result, key, columns_of_constraint(rq, result))) {
 		fault->code = ERR_VALIDATION;
-		fault->detail = key
-			? arena_printf(&rq->arena, "There is no such %s.", words_of(rq, key))
-			: "A record that is referred to does not exist.";
+		fault->detail =
+			key ? arena_printf(&rq->arena, "There is no such %s.", words_of(rq, key))
+			    : "A record that is referred to does not exist.";
 		fault_fields(rq, fault, columns, count, "unknown_reference", "refers to no record");
 		return;
 	}
 	fault->code = ERR_IN_USE;
 	fault->detail = arena_printf(&rq->arena, "It is still used by: %s.",
-		words_of(rq, error_field(result, PG_DIAG_TABLE_NAME)));
+				     words_of(rq, error_field(result, PG_DIAG_TABLE_NAME)));
 }
 
 static void
 map_field(struct request *rq, const PGresult *result, struct fault *fault, const char *code,
-	const char *message)
+	  const char *message)
 {
 	char *columns[COLUMNS_MAX];
 	/* A check's detail shows the whole row, which is not for the client. */
@@ -227,10 +224,11 @@ map_field(struct request *rq, const PGresult *result, struct fault *fault, const
 		columns[0] = columns_of_constraint(rq, result);
 	count = columns[0] != NULL;
 	fault->code = ERR_VALIDATION;
-	fault->detail = count
-		? arena_printf(&rq->arena, "The %s %s.", words_of(rq, columns[0]), message)
-		: arena_printf(&rq->arena, "A value of the %s %s.",
-			words_of(rq, error_field(result, PG_DIAG_TABLE_NAME)), message);
+	fault->detail =
+		count ? arena_printf(&rq->arena, "The %s %s.", words_of(rq, columns[0]), message)
+		      : arena_printf(&rq->arena, "A value of the %s %s.",
+				     words_of(rq, error_field(result, PG_DIAG_TABLE_NAME)),
+				     message);
 	fault_fields(rq, fault, columns, count, code, message);
 }
 
@@ -289,8 +287,8 @@ map_refusal(struct request *rq, const PGresult *result, struct fault *fault)
 static bool
 map_passing(struct request *rq, const PGresult *result, struct fault *fault, enum phase phase)
 {
-	const char *sqlstate = error_is_stale(result) ? "26000" :
-		error_field(result, PG_DIAG_SQLSTATE);
+	const char *sqlstate =
+		error_is_stale(result) ? "26000" : error_field(result, PG_DIAG_SQLSTATE);
 
 	for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {
 		if (strncmp(sqlstate, passing[i].sqlstate, strlen(passing[i].sqlstate)) != 0)
@@ -317,8 +315,9 @@ error_raise(struct request *rq, const PGresult *result, const char *sql, enum ph
 	if (!error_is_reported(result) || (phase == PHASE_COMMIT && strcmp(severity, "ERROR") != 0))
 		error_raise_lost(rq, phase);
 	if (!map_refusal(rq, result, &fault) && !map_passing(rq, result, &fault, phase))
-		log_error("statement failed", "sqlstate", error_field(result, PG_DIAG_SQLSTATE), "message",
-			error_field(result, PG_DIAG_MESSAGE_PRIMARY), "sql", sql, NULL);
+		log_error("statement failed", "sqlstate", error_field(result, PG_DIAG_SQLSTATE),
+			  "message", error_field(result, PG_DIAG_MESSAGE_PRIMARY), "sql", sql,
+			  NULL);
 	if (fault.rerun)
 		rq->db->stats.reruns++;
 	fault_raise(rq, &fault);
@@ -329,12 +328,12 @@ error_raise_lost(struct request *rq, enum phase phase)
 {
 	if (phase == PHASE_COMMIT)
 		fail(rq, ERR_UNAVAILABLE, .retry_after = 1,
-			.detail = "The connection to the database was lost during COMMIT: whether the "
-				"change was made is not known.",
-			.hint = "Look whether it was made, or send the request again with the same "
-				"Idempotency-Key.");
+		     .detail = "The connection to the database was lost during COMMIT: "
+			       "whether the change was made is not known.",
+		     .hint = "Look whether it was made, or send the request again with the same "
+			     "Idempotency-Key.");
 	if (phase == PHASE_TRANSACTION)
 		rq->db->stats.reruns++;
 	fail(rq, ERR_UNAVAILABLE, .retry_after = 1, .rerun = phase == PHASE_TRANSACTION,
-		.detail = "The connection to the database was lost.");
+	     .detail = "The connection to the database was lost.");
 }

@@ -29,7 +29,7 @@ struct statement {
 enum pending_state {
 	PENDING_SENT,
 	PENDING_DONE,      /* result holds rows */
-	PENDING_FAILED,    /* result holds the error; none: that is the session's or a neighbour's */
+	PENDING_FAILED,    /* result holds the error, if it is its own */
 	PENDING_LOST,      /* the connection went, or the transaction was abandoned */
 };
 
@@ -74,7 +74,7 @@ struct connection {
 	PGconn *pg;
 	struct event *readable;
 	struct event *writable;
-	struct event *flusher;        /* ends the batch of quick reads once all that are ready are in */
+	struct event *flusher;        /* ends the batch of quick reads */
 	struct op *ops;               /* ring, a power of two */
 	unsigned head, tail, capacity;
 	unsigned unsynced;            /* newest ops without a sync behind them */

@@ -16,11 +16,10 @@ static const char sql_elect[] =
 	"SELECT pg_try_advisory_lock($1::bigint # (hashtext(current_schema())::bigint << 32))";
 
 struct listener {
-	struct db *db;
 	char *channel;
 	void (*heard)(void *arg);
 	void *arg;
-	struct pending pending;    /* of its LISTEN */
+	struct pending pending; /* of its LISTEN */
 	SLIST_ENTRY(listener) link;
 };
 
@@ -36,7 +35,7 @@ struct election {
 	void (*taken)(void *arg, bool held);
 	void *arg;
 	bool held;
-	struct pending pending;    /* of the try that is under way */
+	struct pending pending; /* of the try that is under way */
 	SLIST_ENTRY(election) link;
 };
 
@@ -45,18 +44,19 @@ struct side {
 	SLIST_HEAD(, listener) listeners;
 	SLIST_HEAD(, notice) notices;
 	SLIST_HEAD(, election) elections;
-	struct event *timer;       /* sends the notices that are due */
+	struct event *timer; /* sends the notices that are due */
 	uint64_t notified_ms;
 };
 
 static void
 side_send(struct side *side, struct pending *pending, struct statement *statement, const char *sql,
-	const char *value)
+	  const char *value)
 {
 	struct connection *c = side->connection;
 
-	if (c->state == CONNECTION_IDLE && (!pipeline_send(c, pending, statement, sql, value ? 1 : 0,
-			&value) || !pipeline_sync(c, pending)))
+	if (c->state == CONNECTION_IDLE &&
+	    (!pipeline_send(c, pending, statement, sql, value ? 1 : 0, &value) ||
+	     !pipeline_sync(c, pending)))
 		connection_drop(c, PQerrorMessage(c->pg));
 }
 
@@ -69,7 +69,8 @@ notices_send(struct db *db)
 	if (side->connection->state != CONNECTION_IDLE)
 		return;
 	side->notified_ms = clock_ms();
-	SLIST_FOREACH(notice, &side->notices, link) {
+	SLIST_FOREACH(notice, &side->notices, link)
+	{
 		if (!notice->due)
 			continue;
 		notice->due = false;
@@ -150,7 +151,6 @@ db_listen(struct db *db, const char *channel, void (*heard)(void *arg), void *ar
 	char *copy;
 
 	listener = side_alloc(sizeof *listener, channel, &copy);
-	listener->db = db;
 	listener->channel = copy;
 	listener->heard = heard;
 	listener->arg = arg;
@@ -167,8 +167,8 @@ db_notify(struct db *db, const char *channel)
 	char *copy;
 
 	SLIST_FOREACH(notice, &side->notices, link)
-		if (strcmp(notice->channel, channel) == 0)
-			break;
+	if (strcmp(notice->channel, channel) == 0)
+		break;
 	if (!notice) {
 		notice = side_alloc(sizeof *notice, channel, &copy);
 		notice->channel = copy;
@@ -180,16 +180,17 @@ db_notify(struct db *db, const char *channel)
 	if (now >= side->notified_ms + NOTIFY_MS)
 		notices_send(db);
 	else
-		evtimer_add(side->timer, &(struct timeval){ .tv_usec =
-			(suseconds_t)(side->notified_ms + NOTIFY_MS - now) * 1000 });
+		evtimer_add(side->timer,
+			    &(struct timeval){
+				    .tv_usec = (suseconds_t)(side->notified_ms + NOTIFY_MS - now) *
+					       1000 });
 }
 
 static void
 election_answered(struct pending *pending)
 {
 	struct election *election = pending->arg;
-	bool held = pending->state == PENDING_DONE &&
-		PQgetvalue(pending->result, 0, 0)[0] == 't';
+	bool held = pending->state == PENDING_DONE && PQgetvalue(pending->result, 0, 0)[0] == 't';
 
 	if (pending->state == PENDING_FAILED)
 		log_warn("election failed", "key", log_num(election->key), NULL);
@@ -209,7 +210,8 @@ election_try(struct side *side, struct election *election)
 	char key[24];
 	const char *value = key;
 
-	if (election->held || election->pending.state == PENDING_SENT || c->state != CONNECTION_IDLE)
+	if (election->held || election->pending.state == PENDING_SENT ||
+	    c->state != CONNECTION_IDLE)
 		return;
 	snprintf(key, sizeof key, "%lld", (long long)election->key);
 	election->pending = (struct pending){ .done = election_answered, .arg = election };
@@ -239,7 +241,7 @@ side_opened(struct db *db)
 	struct listener *listener;
 
 	SLIST_FOREACH(listener, &db->side->listeners, link)
-		listener_start(db->side, listener);
+	listener_start(db->side, listener);
 	side_tick(db);
 	notices_send(db);
 }
@@ -249,7 +251,8 @@ side_lost(struct db *db)
 {
 	struct election *election;
 
-	SLIST_FOREACH(election, &db->side->elections, link) {
+	SLIST_FOREACH(election, &db->side->elections, link)
+	{
 		if (!election->held)
 			continue;
 		election->held = false;
@@ -268,8 +271,8 @@ side_notified(struct db *db)
 	while (c->pg && (notify = PQnotifies(c->pg))) {
 		if (notify->be_pid != PQbackendPID(c->pg) && strlen(notify->relname) > prefix)
 			SLIST_FOREACH(listener, &db->side->listeners, link)
-				if (strcmp(listener->channel, notify->relname + prefix) == 0)
-					listener->heard(listener->arg);
+		if (strcmp(listener->channel, notify->relname + prefix) == 0)
+			listener->heard(listener->arg);
 		PQfreemem(notify);
 	}
 }
@@ -280,7 +283,7 @@ side_tick(struct db *db)
 	struct election *election;
 
 	SLIST_FOREACH(election, &db->side->elections, link)
-		election_try(db->side, election);
+	election_try(db->side, election);
 }
 
 void

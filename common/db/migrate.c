@@ -14,17 +14,17 @@
 #define LOCK_TRIES 20
 
 static const char sql_settings[] =
-	"SET client_min_messages = warning; SET timezone = 'UTC'; SET datestyle = 'ISO';"
-	"SET statement_timeout = 0; SET lock_timeout = 0;"
-	"SET idle_in_transaction_session_timeout = 0";
+	"SELECT set_config('client_min_messages', 'warning', false),"
+	" set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO', false),"
+	" set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false),"
+	" set_config('idle_in_transaction_session_timeout', '0', false)";
 static const char sql_schema[] = "SELECT current_schema(), current_user";
 static const char sql_lock[] =
 	"SELECT pg_advisory_lock(hashtext('dovetail migration'), hashtext(current_schema()))";
-static const char sql_create[] =
-	"CREATE TABLE IF NOT EXISTS schema_migration ("
-	" name text PRIMARY KEY,"
-	" sha256 text NOT NULL,"
-	" applied_at timestamptz NOT NULL DEFAULT now())";
+static const char sql_create[] = "CREATE TABLE IF NOT EXISTS schema_migration ("
+				 " name text PRIMARY KEY,"
+				 " sha256 text NOT NULL,"
+				 " applied_at timestamptz NOT NULL DEFAULT now())";
 static const char sql_exists[] =
 	"SELECT 1 FROM pg_catalog.pg_class WHERE relname = 'schema_migration'"
 	" AND relnamespace = current_schema()::regnamespace";
@@ -62,14 +62,21 @@ sha256_hex(const char *text, char out[65])
 	out[64] = '\0';
 }
 
+static PGresult *
+ask(PGconn *pg, const char *sql)
+{
+	return PQexecParams(pg, sql, 0, NULL, NULL, NULL, NULL, 0);
+}
+
 static bool
 run(PGconn *pg, const char *sql)
 {
-	PGresult *result = PQexec(pg, sql);
+	PGresult *result = ask(pg, sql);
 	ExecStatusType status = PQresultStatus(result);
 
 	PQclear(result);
-	return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
+	return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ||
+	       status == PGRES_EMPTY_QUERY;
 }
 
 /* NULL on failure. */
@@ -77,7 +84,7 @@ static PGconn *
 migrate_connect(const char *url, const char **error)
 {
 	const char *const names[] = { "application_name", "client_encoding", "connect_timeout",
-		"dbname", NULL };
+				      "dbname", NULL };
 	const char *const values[] = { "dovetail migration", "UTF8", "10", url, NULL };
 	PGconn *pg = PQconnectdbParams(names, values, 1);
 	PGresult *result;
@@ -87,10 +94,10 @@ migrate_connect(const char *url, const char **error)
 		PQfinish(pg);
 		return NULL;
 	}
-	result = PQexec(pg, sql_schema);
+	result = ask(pg, sql_schema);
 	if (PQresultStatus(result) != PGRES_TUPLES_OK || PQgetisnull(result, 0, 0)) {
 		refuse(error, "the search_path of role \"%s\" names no schema that exists",
-			PQresultStatus(result) == PGRES_TUPLES_OK ? PQgetvalue(result, 0, 1) : "");
+		       PQresultStatus(result) == PGRES_TUPLES_OK ? PQgetvalue(result, 0, 1) : "");
 		PQclear(result);
 		PQfinish(pg);
 		return NULL;
@@ -141,17 +148,21 @@ migrate_compare(const PGresult *applied, const struct migration *list, const cha
 		}
 		sha256_hex(m->sql, sum);
 		if (strcmp(sum, PQgetvalue(applied, at, 1)) != 0)
-			return refuse(error, "migration %s was changed after it was applied: the schema has %s, "
-				"this program has %s", m->name, PQgetvalue(applied, at, 1), sum);
+			return refuse(error,
+				      "migration %s was changed after it was applied: "
+				      "the schema has %s, this program has %s",
+				      m->name, PQgetvalue(applied, at, 1), sum);
 	}
 	/* Strangers alone are fine: a newer program was here, and migrations only add. */
 	if (unknown && missing) {
 		char sum[65];
 
 		sha256_hex(first_missing->sql, sum);
-		return refuse(error, "the schema has migration %s (%s), which this program does not know, "
-			"and lacks %s (%s): they come from different versions", unknown,
-			PQgetvalue(applied, applied_index(applied, unknown), 1), first_missing->name, sum);
+		return refuse(error,
+			      "the schema has migration %s (%s), which this program does "
+			      "not know, and lacks %s (%s): they come from different versions",
+			      unknown, PQgetvalue(applied, applied_index(applied, unknown), 1),
+			      first_missing->name, sum);
 	}
 	return missing;
 }
@@ -162,6 +173,21 @@ is_lock_timeout(PGresult *result)
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 
 	return sqlstate && (strcmp(sqlstate, "55P03") == 0 || strcmp(sqlstate, "40P01") == 0);
+}
+
+/* Many statements at once; the last result, which is the error if there was one. */
+static PGresult *
+run_script(PGconn *pg, const char *sql)
+{
+	PGresult *last = NULL, *result;
+
+	if (!PQsendQuery(pg, sql))
+		return PQmakeEmptyPGresult(pg, PGRES_FATAL_ERROR);
+	while ((result = PQgetResult(pg))) {
+		PQclear(last);
+		last = result;
+	}
+	return last;
 }
 
 /* Answers 1 when done, 0 when a lock was not to be had, -1 on failure. */
@@ -176,12 +202,15 @@ migration_try(PGconn *pg, const struct migration *migration, const char **error)
 	sha256_hex(migration->sql, sum);
 	if (!run(pg, "BEGIN") || !run(pg, sql_patience))
 		return refuse(error, "migration %s: %s", migration->name, PQerrorMessage(pg));
-	result = PQexec(pg, migration->sql);
-	if (PQresultStatus(result) == PGRES_FATAL_ERROR || PQresultStatus(result) == PGRES_BAD_RESPONSE) {
+	result = run_script(pg, migration->sql);
+	if (PQresultStatus(result) == PGRES_FATAL_ERROR ||
+	    PQresultStatus(result) == PGRES_BAD_RESPONSE) {
 		const char *place = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
 
-		answer = is_lock_timeout(result) ? 0 : refuse(error, "migration %s, character %s: %s",
-			migration->name, place ? place : "?", PQresultErrorMessage(result));
+		answer = is_lock_timeout(result)
+				 ? 0
+				 : refuse(error, "migration %s, character %s: %s", migration->name,
+					  place ? place : "?", PQresultErrorMessage(result));
 		PQclear(result);
 		run(pg, "ROLLBACK");
 		return answer;
@@ -209,7 +238,7 @@ migration_apply(PGconn *pg, const struct migration *migration, const char **erro
 		log_warn("migration waits for a lock", "migration", migration->name, NULL);
 		usleep(100000u * (unsigned)tries);
 	}
-	return refuse(error, "migration %s: another session holds a lock it needs", migration->name);
+	return refuse(error, "migration %s: a lock it needs is held", migration->name);
 }
 
 static int
@@ -221,7 +250,7 @@ migrate_locked(PGconn *pg, const struct migration *list, const char **error)
 
 	if (!run(pg, sql_lock) || !run(pg, sql_create))
 		return refuse(error, "%s", PQerrorMessage(pg));
-	applied = PQexec(pg, sql_applied);
+	applied = ask(pg, sql_applied);
 	if (PQresultStatus(applied) != PGRES_TUPLES_OK) {
 		PQclear(applied);
 		return refuse(error, "%s", PQerrorMessage(pg));
@@ -264,13 +293,14 @@ migrate_missing(const char *url, const struct migration *list, const char **erro
 
 	if (!pg)
 		return -1;
-	result = PQexec(pg, sql_exists);
+	result = ask(pg, sql_exists);
 	exists = PQntuples(result) == 1;
 	PQclear(result);
 	if (exists) {
-		result = PQexec(pg, sql_applied);
-		missing = PQresultStatus(result) == PGRES_TUPLES_OK ? migrate_compare(result, list, error)
-			: refuse(error, "%s", PQerrorMessage(pg));
+		result = ask(pg, sql_applied);
+		missing = PQresultStatus(result) == PGRES_TUPLES_OK
+				  ? migrate_compare(result, list, error)
+				  : refuse(error, "%s", PQerrorMessage(pg));
 		PQclear(result);
 	} else {
 		while (list[missing].name)

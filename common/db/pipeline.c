@@ -34,7 +34,7 @@ pipeline_head(struct connection *c)
 
 bool
 pipeline_send(struct connection *c, struct pending *pending, struct statement *statement,
-	const char *sql, int count, const char *const *values)
+	      const char *sql, int count, const char *const *values)
 {
 	char name[24];
 
@@ -127,7 +127,8 @@ result_is_fine(const PGresult *result)
 {
 	ExecStatusType status = PQresultStatus(result);
 
-	return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY;
+	return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK ||
+	       status == PGRES_EMPTY_QUERY;
 }
 
 static void
@@ -167,8 +168,9 @@ pipeline_synced(struct op *op)
 	if (!pending)
 		return;
 	op->pending = NULL;
-	pending_finish(pending, pending->result && result_is_fine(pending->result) ? PENDING_DONE
-		: PENDING_FAILED);
+	pending_finish(pending, pending->result && result_is_fine(pending->result)
+					? PENDING_DONE
+					: PENDING_FAILED);
 }
 
 void
@@ -182,7 +184,7 @@ pipeline_read(struct connection *c)
 
 		any = true;
 		if (!result) {
-			/* NULL ends the answer to a statement; without one the connection is gone. */
+			/* NULL ends an answer; without one the connection is gone. */
 			if (!op->answered)
 				break;
 			op->answered = false;

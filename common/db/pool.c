@@ -39,8 +39,10 @@ db_open(const struct db_options *options)
 	TAILQ_INIT(&db->lease_waiters);
 	SLIST_INIT(&db->idle);
 	for (int i = 0; i < count; i++)
-		connection_init(&db->connections[i], db, i < options->shared ? CONNECTION_SHARED :
-			i < count - 1 ? CONNECTION_LEASED : CONNECTION_SIDE);
+		connection_init(&db->connections[i], db,
+				i < options->shared ? CONNECTION_SHARED
+				: i < count - 1     ? CONNECTION_LEASED
+						    : CONNECTION_SIDE);
 	db->tick = event_new(coro_loop(), -1, EV_PERSIST, pool_tick, db);
 	if (!db->tick || event_add(db->tick, &(struct timeval){ .tv_sec = 1 }) != 0)
 		die("out of memory");
@@ -102,7 +104,8 @@ pool_wanted(struct db *db)
 
 		if (!pool_wants(db, c))
 			continue;
-		if (!first || (shared && first->kind == CONNECTION_SHARED && c->kind == CONNECTION_LEASED))
+		if (!first ||
+		    (shared && first->kind == CONNECTION_SHARED && c->kind == CONNECTION_LEASED))
 			first = c;
 	}
 	return first;
@@ -116,7 +119,7 @@ pool_opened(struct connection *c)
 	switch (c->kind) {
 	case CONNECTION_SHARED:
 		TAILQ_FOREACH(waiter, &c->db->shared_waiters, link)
-			coro_wake(waiter->coro);
+		coro_wake(waiter->coro);
 		break;
 	case CONNECTION_LEASED:
 		pool_returned(c);
@@ -229,8 +232,9 @@ pool_pick(struct db *db)
 _Noreturn static void
 pool_refuse(struct request *rq)
 {
-	fail(rq, ERR_UNAVAILABLE, .retry_after = 1, .detail = rq->db->unreachable
-		? "The database is not reachable." : "All database connections are busy.");
+	fail(rq, ERR_UNAVAILABLE, .retry_after = 1,
+	     .detail = rq->db->unreachable ? "The database is not reachable."
+					   : "All database connections are busy.");
 }
 
 /* False when the time is up. */

@@ -76,7 +76,7 @@ pending_raise(struct request *rq, struct pending *pending)
 
 static void
 submit_leased(struct request *rq, struct pending *pending, struct statement *statement,
-	const char *sql, const struct values *values)
+	      const char *sql, const struct values *values)
 {
 	struct connection *c = session_connection(rq);
 
@@ -91,13 +91,13 @@ submit_leased(struct request *rq, struct pending *pending, struct statement *sta
  * sent on another connection. */
 static void
 submit_shared(struct request *rq, struct pending *pending, struct statement *statement,
-	const char *sql, const struct values *values)
+	      const char *sql, const struct values *values)
 {
 	for (;;) {
 		struct connection *c = pool_shared(rq);
 
 		if ((pending->quick || !c->unsynced || pipeline_sync(c, NULL)) &&
-				pipeline_send(c, pending, statement, sql, values->count, values->texts)) {
+		    pipeline_send(c, pending, statement, sql, values->count, values->texts)) {
 			if (pending->quick)
 				event_active(c->flusher, EV_WRITE, 0);
 			else if (!pipeline_sync(c, pending))
@@ -111,7 +111,7 @@ submit_shared(struct request *rq, struct pending *pending, struct statement *sta
 
 static void
 submit(struct request *rq, struct pending *pending, const char *sql, const struct values *values,
-	bool keep)
+       bool keep)
 {
 	struct statement *statement = keep ? statement_find(rq->db, sql) : NULL;
 
@@ -127,7 +127,7 @@ await(struct request *rq, struct pending *pending)
 	PGresult *result;
 
 	if (pending->session && pending->state == PENDING_SENT && pending->connection->unsynced &&
-			!pipeline_sync(pending->connection, NULL))
+	    !pipeline_sync(pending->connection, NULL))
 		connection_drop(pending->connection, PQerrorMessage(pending->connection->pg));
 	pending_wait(pending);
 	if (pending->state != PENDING_DONE)

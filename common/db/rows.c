@@ -10,7 +10,7 @@ struct rows {
 	PGresult *result;
 	int count;
 	int columns;
-	int next_column;      /* columns are mostly read in order */
+	int next_column; /* columns are mostly read in order */
 	struct row *all;
 	struct row first;
 };
@@ -72,7 +72,7 @@ rows_at(struct rows *rows, int index)
 int
 rows_affected(const struct rows *rows)
 {
-	return atoi(PQcmdTuples(rows->result));
+	return (int)strtol(PQcmdTuples(rows->result), NULL, 10);
 }
 
 const char *

@@ -23,7 +23,8 @@ statement_find_text(struct db *db, const char *sql)
 	statement->number = db->statement_count++;
 	HASH_ADD_KEYPTR(hh, db->statements, statement->sql, length, statement);
 	if (db->statement_count == STATEMENTS_MAX)
-		log_warn("too many SQL texts to keep prepared", "most", log_num(STATEMENTS_MAX), NULL);
+		log_warn("too many SQL texts to keep prepared", "most", log_num(STATEMENTS_MAX),
+			 NULL);
 	return statement;
 }
 
@@ -45,7 +46,8 @@ statements_free(struct db *db)
 {
 	struct statement *statement, *next;
 
-	HASH_ITER(hh, db->statements, statement, next) {
+	HASH_ITER(hh, db->statements, statement, next)
+	{
 		HASH_DEL(db->statements, statement);
 		free(statement);
 	}

@@ -95,14 +95,15 @@ session_commit(struct request *rq, struct connection *c)
 		connection_drop(c, PQerrorMessage(c->pg));
 	pending_wait(&pending);
 	committed = pending.state == PENDING_DONE &&
-		strcmp(PQcmdStatus(pending.result), sql_commit) == 0;
+		    strcmp(PQcmdStatus(pending.result), sql_commit) == 0;
 	PQclear(pending.result);
 	if (committed)
 		return;
 	if (session->error)
 		error_raise(rq, session->error, session->error_sql,
-			session->error_sql == sql_commit || !error_is_reported(session->error)
-				? PHASE_COMMIT : PHASE_TRANSACTION);
+			    session->error_sql == sql_commit || !error_is_reported(session->error)
+				    ? PHASE_COMMIT
+				    : PHASE_TRANSACTION);
 	if (pending.state != PENDING_DONE)
 		error_raise_lost(rq, PHASE_COMMIT);
 	log_error("COMMIT was answered otherwise", NULL);

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#undef fail   /* base/fault.h's is meant */
+#undef fail /* base/fault.h's is meant */
 #include <event2/event.h>
 #include <libpq-fe.h>
 
@@ -43,7 +43,8 @@ fixture_sql(const char *sql)
 	PGconn *pg = PQconnectdb(fixture_url);
 	PGresult *result = PQexec(pg, sql);
 
-	if (PQresultStatus(result) != PGRES_TUPLES_OK && PQresultStatus(result) != PGRES_COMMAND_OK) {
+	if (PQresultStatus(result) != PGRES_TUPLES_OK &&
+	    PQresultStatus(result) != PGRES_COMMAND_OK) {
 		print_error("%s: %s", sql, PQerrorMessage(pg));
 		assert_true(false);
 	}
@@ -116,13 +117,17 @@ fixture_setup(void **state)
 	snprintf(sql, sizeof sql, "CREATE SCHEMA %s", fixture_schema);
 	fixture_sql(sql);
 	snprintf(fixture_url, sizeof fixture_url, "%s%coptions=-csearch_path%%3D%s", url,
-		strchr(url, '?') ? '&' : '?', fixture_schema);
+		 strchr(url, '?') ? '&' : '?', fixture_schema);
 	fixture_loop = event_base_new();
 	coro_init(fixture_loop);
 	json_init();
-	fixture_options = (struct db_options){ .url = fixture_url, .service = fixture_schema,
-		.shared = 2, .leased = 3, .wait_ms = 2000, .statement_timeout_ms = 3000,
-		.lock_timeout_ms = 500 };
+	fixture_options = (struct db_options){ .url = fixture_url,
+					       .service = fixture_schema,
+					       .shared = 2,
+					       .leased = 3,
+					       .wait_ms = 2000,
+					       .statement_timeout_ms = 3000,
+					       .lock_timeout_ms = 500 };
 	fixture_db = db_open(&fixture_options);
 	return 0;
 }

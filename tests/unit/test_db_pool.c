@@ -1,4 +1,4 @@
-/* tests/unit/test_db_pool.c -- connections die, run out and come back; requests wait or get a 503. */
+/* tests/unit/test_db_pool.c -- connections die and come back; requests wait or get a 503. */
 #include "db_fixture.h"
 
 #include "base/clock.h"
@@ -14,8 +14,10 @@ kill_all(void)
 {
 	char sql[300];
 
-	snprintf(sql, sizeof sql, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-		" WHERE application_name = '%s' AND pid <> pg_backend_pid()", fixture_schema);
+	snprintf(sql, sizeof sql,
+		 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+		 " WHERE application_name = '%s' AND pid <> pg_backend_pid()",
+		 fixture_schema);
 	fixture_sql(sql);
 }
 
@@ -88,7 +90,8 @@ loses_in_flight(struct request *rq, void *arg)
 	while (!db_ready(fixture_db))
 		coro_sleep(10);
 	for (int i = 0; i < 6; i++) {
-		assert_int_equal(fixture_try(&other, writes_and_dies, i % 2 ? rq : NULL), ERR_UNAVAILABLE);
+		assert_int_equal(fixture_try(&other, writes_and_dies, i % 2 ? rq : NULL),
+				 ERR_UNAVAILABLE);
 		assert_true(other.fault.rerun);
 		assert_int_equal(other.fault.retry_after, 1);
 		request_release(&other);
@@ -341,9 +344,11 @@ sees_settings(struct request *rq, void *arg)
 	struct row *row;
 
 	db_begin(rq);
-	row = db_one(rq, "SELECT current_setting('timezone') AS zone, current_setting('lock_timeout') AS lock,"
-		" current_setting('idle_in_transaction_session_timeout') AS idle,"
-		" current_setting('application_name') AS name, current_schema() AS schema");
+	row = db_one(rq,
+		     "SELECT current_setting('timezone') AS zone,"
+		     " current_setting('lock_timeout') AS lock,"
+		     " current_setting('idle_in_transaction_session_timeout') AS idle,"
+		     " current_setting('application_name') AS name, current_schema() AS schema");
 	assert_string_equal(row_text(row, "zone"), "UTC");
 	assert_string_equal(row_text(row, "lock"), "500ms");
 	assert_string_equal(row_text(row, "idle"), "10s");
@@ -365,8 +370,8 @@ setup(void **state)
 	fixture_sql("CREATE TABLE mark (id int8); CREATE TABLE slow (id int8);"
 		"CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS"
 		" $$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$;"
-		"CREATE CONSTRAINT TRIGGER dawdles AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED"
-		" FOR EACH ROW EXECUTE FUNCTION dawdle()");
+		"CREATE CONSTRAINT TRIGGER dawdles AFTER INSERT ON slow"
+		" DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION dawdle()");
 	return 0;
 }
 

@@ -1,9 +1,11 @@
-/* tests/unit/test_db_statements.c -- single statements: prepared once, pipelined, alone in error. */
+/* tests/unit/test_db_statements.c -- single statements: prepared once, alone in error. */
 #include "db_fixture.h"
 
-static const char sql_answer[] = "SELECT $1::int8 AS id, $2::text AS word, NULL AS nothing, true AS yes";
+static const char sql_answer[] = "SELECT $1::int8 AS id, $2::text AS word, NULL AS nothing,"
+				 " true AS yes";
 static const char sql_divide[] = "SELECT 1 / $1::int";
-static const char sql_prepared[] = "SELECT count(*) FROM pg_prepared_statements WHERE statement = $1";
+static const char sql_prepared[] = "SELECT count(*) FROM pg_prepared_statements"
+				   " WHERE statement = $1";
 static const char sql_series[] = "SELECT i FROM generate_series(1, $1::int) AS i";
 static const char sql_item[] = "SELECT * FROM item";
 static const char sql_orphan[] = "INSERT INTO child VALUES ($1)";
@@ -202,7 +204,8 @@ fails_late(struct request *rq, void *arg)
 	struct request other;
 
 	fixture_sql("CREATE TABLE parent (id int8 PRIMARY KEY);"
-		"CREATE TABLE child (parent_id int8 REFERENCES parent DEFERRABLE INITIALLY DEFERRED)");
+		    "CREATE TABLE child (parent_id int8 REFERENCES parent"
+		    " DEFERRABLE INITIALLY DEFERRED)");
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(fixture_try(&other, inserts_orphan, NULL), ERR_VALIDATION);
 		assert_string_equal(other.fault.field, "parent_id");

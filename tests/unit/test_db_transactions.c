@@ -1,4 +1,4 @@
-/* tests/unit/test_db_transactions.c -- all or nothing, the first error told, nothing left behind. */
+/* tests/unit/test_db_transactions.c -- all or nothing, and nothing is left behind. */
 #include "db_fixture.h"
 
 static const char sql_insert[] = "INSERT INTO ledger (id, amount) VALUES ($1, $2)";
@@ -7,7 +7,7 @@ static const char sql_lock[] = "SELECT amount FROM ledger WHERE id = $1 FOR UPDA
 static const char sql_pid[] = "SELECT pg_backend_pid() AS pid";
 static const char sql_defer[] = "INSERT INTO entry (ledger_id) VALUES ($1)";
 static const char sql_open[] = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
-	" AND state LIKE 'idle in transaction%'";
+			       " AND state LIKE 'idle in transaction%'";
 
 static int committed;
 
@@ -78,7 +78,8 @@ reports_first_error(struct request *rq, void *arg)
 	struct request other;
 
 	for (int i = 0; i < 20; i++) {
-		assert_int_equal(fixture_try(&other, i % 2 ? breaks_in_the_middle : breaks_and_asks, NULL),
+		assert_int_equal(
+			fixture_try(&other, i % 2 ? breaks_in_the_middle : breaks_and_asks, NULL),
 			ERR_DUPLICATE);
 		assert_string_equal(other.fault.field, "id");
 		assert_null(other.session);
@@ -298,7 +299,8 @@ setup(void **state)
 	if (fixture_setup(state) != 0)
 		return -1;
 	fixture_sql("CREATE TABLE ledger (id int8 PRIMARY KEY, amount numeric(18,2));"
-		"CREATE TABLE entry (ledger_id int8 REFERENCES ledger DEFERRABLE INITIALLY DEFERRED)");
+		    "CREATE TABLE entry (ledger_id int8 REFERENCES ledger"
+		    " DEFERRABLE INITIALLY DEFERRED)");
 	return 0;
 }
 
