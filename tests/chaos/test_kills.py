@@ -79,7 +79,7 @@ def test_with_the_erp_down_deals_are_won_undisturbed_and_arrive_in_order(own_sta
     assert business.slowest_win < 2
     check_all(stack)
     inverted = rows(stack, """
-        SELECT a.entity, a.record_id FROM bridge.message b JOIN bridge.message a
+        SELECT a.entity, a.source_id FROM bridge.message b JOIN bridge.message a
         ON a.source = b.source AND a.entity = b.entity AND a.source_id = b.source_id
            AND a.route = b.route AND a.version < b.version
            AND a.state = 'applied' AND b.state = 'applied' AND a.finished_at > b.finished_at""")

@@ -54,7 +54,7 @@ def documents_are_mirrored(stack):
         "invoices": """
             SELECT 'erp:invoice:' || i.id AS ref, i.number, i.status::text, i.total, i.balance
             FROM erp.invoice i JOIN erp.customer c ON c.id = i.customer_id
-            WHERE c.external_ref LIKE 'crm:%' AND i.status <> 'draft'""",
+            WHERE c.external_ref LIKE 'crm:%' AND i.number IS NOT NULL""",
     }.items():
         mirror = {"orders": "external_ref, number, status::text, total, promised_date FROM crm.erp_order",
                   "deliveries": "external_ref, number, status::text, shipped_at::text"
