@@ -1,4 +1,4 @@
-"""tests/api/test_entity_lists.py -- filters, order, pages and chosen fields, the same for every entity."""
+"""tests/api/test_entity_lists.py -- filters, order, pages and chosen fields."""
 import urllib.parse
 
 import pytest
@@ -74,8 +74,9 @@ def test_everything_unknown_in_a_query_is_named_at_once(crm):
     assert named(reply.json) == set(query)
 
 
-@pytest.mark.parametrize("query", ["limit=201", "limit=x", "limit=1&limit=2", "cursor=", "cursor=!",
-                                   "cursor=e30", "sort=name,name", "fields=name&include=owner,owner"])
+@pytest.mark.parametrize("query", [
+    "limit=201", "limit=x", "limit=1&limit=2", "cursor=", "cursor=!", "cursor=e30",
+    "sort=name,name", "fields=name&include=owner,owner"])
 def test_known_parameters_with_bad_values_are_a_400(crm, query):
     assert crm.raw("GET", "/accounts?" + query).status == 400
 

@@ -1,4 +1,4 @@
-"""tests/api/test_entity_writes.py -- create, merge-patch, lines, versions, batch and upsert of any entity."""
+"""tests/api/test_entity_writes.py -- create, patch, lines, versions, batch and upsert."""
 import concurrent.futures
 import uuid
 
