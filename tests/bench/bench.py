@@ -56,9 +56,10 @@ def wrk(stack, daemon, connections, script, *arguments):
 # ---- one record by id ----
 
 def make_accounts(crm, count):
+    tag = time.time_ns()
     made = [crm.post("/accounts/batch", {"records": [
         {"name": f"Bench {n}", "type": "customer", "billing_street": "1 Main Street",
-         "billing_city": "Springfield", "billing_country": "US", "tax_id": f"BENCH-{n}"}
+         "billing_city": "Springfield", "billing_country": "US", "tax_id": f"{tag}-{n}"}
         for n in range(start, start + 100)]})["data"] for start in range(0, count, 100)]
     return [account["id"] for batch in made for account in batch]
 

@@ -77,10 +77,13 @@ class Script:
     def add(self, sql, parameters, dynamic, gset=False):
         """dynamic: {literal value: variable} for what differs in each run, such as the new id."""
         # pgbench would read the colons of a quoted text as variables of its own.
-        for number, quoted in enumerate(re.findall(r"'[^']*:[^']*'", sql)):
-            variable = f"s{len(self.lines)}q{number}"
-            self.variables[variable] = quoted[1:-1]
-            sql = sql.replace(quoted, f":{variable}")
+        def hide(match):
+            if not re.search(r":\w", match[0]):
+                return match[0]
+            variable = f"s{len(self.lines)}q{match.start()}"
+            self.variables[variable] = match[0][1:-1]
+            return f":{variable}"
+        sql = re.sub(r"'(?:[^']|'')*'", hide, sql)
         for number in range(len(parameters), 0, -1):
             value = parameters[number - 1]
             if value is None:

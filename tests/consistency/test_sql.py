@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TEXT = re.compile(r'\b(sql_\w+)\[\]\s*=\s*((?:"(?:[^"\\]|\\.)*"\s*)+);')
 PIECE = re.compile(r'"((?:[^"\\]|\\.)*)"')
 SCHEMAS = {"crm-server": "crm", "erp-server": "erp", "sync-bridge": "bridge", "common": "crm"}
-UTILITY = re.compile(r"\s*(BEGIN|COMMIT|ROLLBACK|LISTEN|NOTIFY|SET|START)\b", re.I)
+UTILITY = re.compile(r"\s*(BEGIN|COMMIT|ROLLBACK|LISTEN|NOTIFY|SET|START|CREATE)\b", re.I)
 
 
 def statements():
