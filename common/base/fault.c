@@ -66,8 +66,9 @@ fault_raise_collected(struct request *rq)
 
 	if (count == 0)
 		return;
-	fail(rq, ERR_VALIDATION, .detail = arena_printf(&rq->arena, "%d field%s not acceptable.", count,
-							count == 1 ? " is" : "s are"));
+	fail(rq, ERR_VALIDATION,
+	     .detail = arena_printf(&rq->arena, "%d field%s not acceptable.", count,
+				    count == 1 ? " is" : "s are"));
 }
 
 static void

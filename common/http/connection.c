@@ -66,7 +66,7 @@ count_address(struct connection *connection)
 		address = calloc(1, sizeof(*address));
 		if (!address)
 			die("out of memory");
-		strcpy(address->text, connection->peer);
+		snprintf(address->text, sizeof(address->text), "%s", connection->peer);
 		HASH_ADD_STR(server->addresses, text, address);
 	}
 	address->count++;

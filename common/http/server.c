@@ -210,7 +210,7 @@ bound_port(struct evconnlistener *listener)
 	getsockname(evconnlistener_get_fd(listener), (struct sockaddr *)&address, &length);
 	getnameinfo((struct sockaddr *)&address, length, NULL, 0, port, sizeof(port),
 		    NI_NUMERICSERV);
-	return atoi(port);
+	return (int)strtol(port, NULL, 10);
 }
 
 static void

@@ -1,4 +1,4 @@
-"""tests/api/test_bad_input.py -- bad input gets the right 4xx, naming every bad field, and does nothing."""
+"""tests/api/test_bad_input.py -- bad input gets the right 4xx and does nothing."""
 import concurrent.futures
 import json
 import uuid
@@ -86,7 +86,8 @@ def test_unknown_references_are_named_together(crm):
 
 @pytest.mark.parametrize("path", ["/accounts/0", "/accounts/-1", "/accounts/abc", "/accounts/1e3",
                                   "/accounts/99999999999999999999", "/accounts/999999999",
-                                  "/nothing", "/accounts/1/nothing", "/accounts/%00", "/accounts/%zz"])
+                                  "/nothing", "/accounts/1/nothing", "/accounts/%00",
+                                  "/accounts/%zz"])
 def test_paths_that_lead_nowhere_are_404_or_400(crm, path):
     assert crm.raw("GET", path).status in (400, 404)
 

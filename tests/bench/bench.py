@@ -1,4 +1,4 @@
-"""tests/bench/bench.py -- measures reads, writes, latency across the bridge, drain and footprint."""
+"""tests/bench/bench.py -- measures reads, writes, latency, drain and footprint."""
 import json
 import os
 import pathlib
@@ -147,8 +147,8 @@ def paced(count, per_second, work):
 def latencies(stack, source, target):
     """Milliseconds from commit to commit of events of one trace, by PostgreSQL's commit stamps."""
     text = stack.sql(f"""
-        SELECT coalesce(json_agg(1000 * extract(epoch FROM
-                   pg_xact_commit_timestamp(t.txid::xid) - pg_xact_commit_timestamp(s.txid::xid))), '[]')
+        SELECT coalesce(json_agg(1000 * extract(epoch FROM pg_xact_commit_timestamp(t.txid::xid)
+                                                - pg_xact_commit_timestamp(s.txid::xid))), '[]')
         FROM {source} s JOIN {target} t ON t.trace = s.trace
         WHERE s.at > now() - interval '1 minute'""")
     return sorted(json.loads(text))
@@ -190,7 +190,8 @@ def bench_latency(stack, figures):
                  for i in ids]
 
     def change_customer(turn):
-        api("erp").patch(f"/customers/{customers[turn % len(ids)]}", {"credit_limit": f"{turn + 1}"})
+        api("erp").patch(f"/customers/{customers[turn % len(ids)]}",
+                         {"credit_limit": f"{turn + 1}"})
     paced(count, 100, change_customer)
     idle(stack.api("bridge"))
     report_latency(figures, "commit in ERP -> in CRM at 100/s", latencies(
@@ -220,7 +221,8 @@ def bench_drain(stack, figures, count=500):
 
     def spread():
         return stack.sql(f"""
-            SELECT CASE WHEN count(*) = {count} THEN extract(epoch FROM max(created_at) - min(created_at)) END
+            SELECT CASE WHEN count(*) = {count}
+                   THEN extract(epoch FROM max(created_at) - min(created_at)) END
             FROM erp.sales_order WHERE external_ref IN ({refs})""")
     seconds = float(eventually(spread, 120, 0.2))
     figures.row("won opportunities drained, sustained", f"{count / seconds:,.0f}", "/s")

@@ -1,4 +1,4 @@
-"""tests/chaos/test_kills.py -- business goes on while everything is killed; afterwards both sides are equal."""
+"""tests/chaos/test_kills.py -- whatever is killed, both sides are equal afterwards."""
 import os
 import random
 import signal

@@ -1,4 +1,4 @@
-"""tests/consistency/test_sql.py -- every SQL text of the sources prepares against the real schema."""
+"""tests/consistency/test_sql.py -- every SQL text prepares against the real schema."""
 import pathlib
 import re
 

@@ -24,8 +24,8 @@ class Business:
         self.slowest_win = 0.0
         crm = stack.api("crm")
         self.accounts = [self.do(crm, "POST", "/accounts", {
-            "name": f"{self.tag} account {n}", "type": self.random.choice(["prospect", "customer"])})
-            ["id"] for n in range(accounts)]
+            "name": f"{self.tag} account {n}",
+            "type": self.random.choice(["prospect", "customer"])})["id"] for n in range(accounts)]
         self.products = [self.do(crm, "POST", "/products", {
             "sku": f"{self.tag}-{n}", "name": f"Part {n}", "list_price": f"{10 + n}.50"})["id"]
             for n in range(products)]

@@ -10,12 +10,13 @@ def rows(stack, sql):
 
 def each_won_deal_has_one_order(stack):
     wrong = rows(stack, """
-        SELECT o.id, o.number, o.total, o.handover, count(s.id) AS orders, min(s.total) AS order_total
+        SELECT o.id, o.number, o.total, o.handover, count(s.id) AS orders, min(s.total) AS ordered
         FROM crm.opportunity o
         LEFT JOIN erp.sales_order s ON s.external_ref = 'crm:opportunity:' || o.id
         WHERE o.status = 'won'
         GROUP BY o.id
-        HAVING count(s.id) <> 1 OR min(s.total) <> o.total OR o.handover IS DISTINCT FROM 'accepted'""")
+        HAVING count(s.id) <> 1 OR min(s.total) <> o.total
+            OR o.handover IS DISTINCT FROM 'accepted'""")
     assert not wrong, f"won deals without exactly one equal order: {wrong[:5]}"
     extra = rows(stack, """
         SELECT s.id, s.external_ref FROM erp.sales_order s
@@ -28,7 +29,8 @@ def each_won_deal_has_one_order(stack):
 def lines_are_the_same(stack):
     wrong = rows(stack, """
         WITH sold AS (
-            SELECT 'crm:opportunity:' || l.opportunity_id AS ref, 'crm:product:' || l.product_id AS item,
+            SELECT 'crm:opportunity:' || l.opportunity_id AS ref,
+                   'crm:product:' || l.product_id AS item,
                    l.quantity, l.unit_price, l.discount_percent, l.amount, count(*)
             FROM crm.opportunity_line l JOIN crm.opportunity o ON o.id = l.opportunity_id
             WHERE o.status = 'won' GROUP BY 1, 2, 3, 4, 5, 6),
@@ -56,10 +58,12 @@ def documents_are_mirrored(stack):
             FROM erp.invoice i JOIN erp.customer c ON c.id = i.customer_id
             WHERE c.external_ref LIKE 'crm:%' AND i.number IS NOT NULL""",
     }.items():
-        mirror = {"orders": "external_ref, number, status::text, total, promised_date FROM crm.erp_order",
+        mirror = {"orders": "external_ref, number, status::text, total, promised_date"
+                            " FROM crm.erp_order",
                   "deliveries": "external_ref, number, status::text, shipped_at::text"
                                 " FROM crm.erp_delivery WHERE status::text <> 'draft'",
-                  "invoices": "external_ref, number, status::text, total, balance FROM crm.erp_invoice",
+                  "invoices": "external_ref, number, status::text, total, balance"
+                              " FROM crm.erp_invoice",
                   }[what]
         wrong = rows(stack, f"WITH facts AS ({query}), mirror AS (SELECT {mirror}) "
                             "(TABLE facts EXCEPT TABLE mirror) UNION ALL "
@@ -86,7 +90,8 @@ def mirrored_lines_are_the_same(stack):
 
 
 def balances_and_stock_are_mirrored(stack, erp, crm):
-    customers = {c["id"]: c for c in erp.all("/customers") if (c["external_ref"] or "").startswith("crm:")}
+    customers = {c["id"]: c for c in erp.all("/customers")
+                 if (c["external_ref"] or "").startswith("crm:")}
     mirror = {int(m["external_ref"].split(":")[2]): m for m in crm.all("/erp-customers")}
     assert customers.keys() == mirror.keys()
     for number, customer in customers.items():

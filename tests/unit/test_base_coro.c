@@ -1,4 +1,4 @@
-/* tests/unit/test_base_coro.c -- coroutines park, wake, sleep and unwind without leaving anything behind. */
+/* tests/unit/test_base_coro.c -- coroutines park, wake, sleep and unwind cleanly. */
 #include "unit.h"
 
 #include <unistd.h>
@@ -156,8 +156,9 @@ failing_request(void *arg)
 	assert_int_equal(rq.fault.field_count, 2);
 	assert_int_equal(rolled_back, 1);
 	assert_non_null(strstr(fault_document(&rq, &rq.fault),
-			       "\"errors\":[{\"field\":\"lines[0].quantity\",\"code\":\"out_of_range\","
-			       "\"message\":\"must be more than 0\"},{\"field\":\"name\""));
+			       "\"errors\":[{\"field\":\"lines[0].quantity\","
+			       "\"code\":\"out_of_range\",\"message\":\"must be more than 0\"},"
+			       "{\"field\":\"name\""));
 	request_release(&rq);
 	assert_int_equal(deferred, 1);
 	mark("f");
@@ -185,7 +186,7 @@ traces_are_continued_only_when_well_formed(void **state)
 	assert_false(request_trace(&rq, "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"));
 	assert_false(request_trace(&rq, "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
 	assert_false(request_trace(&rq, "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"));
-	assert_false(request_trace(&rq, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01x"));
+	assert_false(request_trace(&rq, "00-4bf92f3577b34da6a3ce929d0e0e4736-0f067aa0ba902b7-01x"));
 	assert_false(request_trace(&rq, ""));
 	request_release(&rq);
 }
