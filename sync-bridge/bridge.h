@@ -51,6 +51,8 @@ struct bridge_route {
 	struct mapping *map;
 	const char *map_file;
 	const char *answer;        /* verb of the source's record, told the outcome; or NULL */
+	char last_effect[32];      /* time of its last effect, in the leading process; "" */
+	char told_effect[32];      /* as the table has it */
 	bool mirror;               /* the target is a picture; no link means it */
 };
 

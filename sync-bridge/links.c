@@ -27,8 +27,8 @@ static const char sql_learn[] =
 	"WITH linked AS ("
 	"INSERT INTO link (left_ref, right_ref, route, mirror, source_version)"
 	" VALUES ($1, $2, $3, false, 0) ON CONFLICT DO NOTHING)"
-	" UPDATE message SET state = 'received', next_at = NULL"
-	" WHERE state = 'waiting' AND waiting_for IN ($1, $2)";
+	" UPDATE message SET state = 'received', waiting_for = NULL, next_at = NULL"
+	" WHERE waiting_for IN ($1, $2)";
 
 static const char sql_list[] =
 	"SELECT json_build_object('id', l.id, 'left', l.left_ref, 'right', l.right_ref,"

@@ -16,19 +16,21 @@ static const char sql_action[] =
 
 /* A message that was refused gets another round: its calls are new ones for the target. */
 static const char sql_retry[] =
-	"UPDATE message SET state = 'received', next_at = NULL, finished_at = NULL,"
-	" updated_at = now(),"
+	"UPDATE message SET state = 'received', next_at = NULL, waiting_for = NULL, depends = NULL,"
+	" finished_at = NULL, updated_at = now(),"
 	" round = round + CASE WHEN state IN ('rejected', 'dead', 'skipped') THEN 1 ELSE 0 END"
 	" WHERE id = $1";
 
 static const char sql_skip[] =
 	"UPDATE message SET state = 'skipped', code = 'by_hand', reason = $2, remedy = NULL,"
-	" next_at = NULL, waiting_for = NULL, finished_at = clock_timestamp(), updated_at = now()"
+	" next_at = NULL, waiting_for = NULL, depends = NULL,"
+	" finished_at = clock_timestamp(), updated_at = now()"
 	" WHERE id = $1";
 
 static const char sql_prune[] =
-	"DELETE FROM message WHERE id IN (SELECT id FROM message"
-	" WHERE finished_at < now() - $1::int * interval '1 day' LIMIT 5000)";
+	"DELETE FROM message WHERE id IN (SELECT id FROM"
+	" (SELECT id, finished_at FROM message ORDER BY id LIMIT 5000) oldest"
+	" WHERE finished_at < now() - $1::int * interval '1 day')";
 
 static const struct param_spec skip_params[] = {
 	{ .name = "reason", .type = COLUMN_TEXT, .required = true,

@@ -1,6 +1,7 @@
 /* sync-bridge/outcome.c -- writes the outcome of a message, and counts how long it took. */
 #include "outcome.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,11 +95,16 @@ write_row(struct request *rq, void *arg)
 		     P_TEXT(shortened(rq, d->code, 60)), P_TEXT(shortened(rq, d->reason, 1900)),
 		     P_TEXT(shortened(rq, d->remedy, 900)), P_TEXT(d->waiting_for),
 		     P_TEXT(d->target_ref), P_TEXT(depends(rq, d)), P_TEXT(ref),
-		     P_BOOL(m->route->mirror), P_ID(d->target_version));
+		     P_BOOL(m->route->mirror), P_ID(d->target_version),
+		     P_TEXT(m->route->from->name), P_TEXT(m->route->entity), P_ID(m->source_id),
+		     P_TEXT(m->route->name), P_ID(m->version));
 	if (d->target_ref && !m->route->mirror)
 		links_remember(ref, d->target_ref);
 	if (!row)
 		return;
+	if (d->state == STATE_APPLIED || d->state == STATE_UNCHANGED)
+		snprintf(m->route->last_effect, sizeof(m->route->last_effect), "%s",
+			 row_text(row, "at"));
 	if (d->state == STATE_APPLIED && !strstr(m->type, ".pulled"))
 		count_latency(row_text(row, "seconds"));
 	if (row_id(row, "woken"))

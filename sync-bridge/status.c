@@ -20,10 +20,9 @@ static const char sql_pending[] =
 	" WHERE state IN ('received', 'waiting', 'retrying') GROUP BY route";
 
 static const char sql_ended[] =
-	"SELECT r.route,"
-	" (SELECT to_char(max(m.finished_at) AT TIME ZONE 'UTC',"
-	"  'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM message m"
-	"  WHERE m.route = r.route AND m.state IN ('applied', 'unchanged')) AS effect,"
+	"SELECT r.route, (SELECT to_char(s.last_effect_at AT TIME ZONE 'UTC',"
+	"  'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+	"  FROM route_state s WHERE s.name = r.route) AS effect,"
 	" (SELECT count(*) FROM message m"
 	"  WHERE m.state = 'rejected' AND m.route = r.route) AS rejected,"
 	" (SELECT count(*) FROM message m WHERE m.state = 'dead' AND m.route = r.route) AS dead"
@@ -86,7 +85,9 @@ routes_state(struct request *rq)
 		add_raw(item, "oldest_age_seconds", open ? row_text(open, "age") : NULL);
 		add_raw(item, "rejected", end ? row_text(end, "rejected") : "0");
 		add_raw(item, "dead", end ? row_text(end, "dead") : "0");
-		json_add_string(item, "last_effect_at", end ? row_text(end, "effect") : NULL);
+		json_add_string(item, "last_effect_at",
+				*route->last_effect ? route->last_effect :
+				end ? row_text(end, "effect") : NULL);
 		cJSON_AddItemToArray(list, item);
 	}
 	return list;

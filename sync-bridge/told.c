@@ -1,4 +1,4 @@
-/* sync-bridge/told.c -- writes and reads table system_state. */
+/* sync-bridge/told.c -- writes and reads tables system_state and route_state. */
 #include "told.h"
 
 #include <stdio.h>
@@ -14,6 +14,10 @@ static const char sql_write[] =
 	" ON CONFLICT (name) DO UPDATE SET breaker = excluded.breaker,"
 	" subscribed = excluded.subscribed, error = excluded.error, updated_at = now()";
 
+static const char sql_effect[] =
+	"INSERT INTO route_state (name, last_effect_at) VALUES ($1, $2)"
+	" ON CONFLICT (name) DO UPDATE SET last_effect_at = excluded.last_effect_at";
+
 static const char sql_read[] =
 	"SELECT breaker, subscribed, error FROM system_state WHERE name = $1";
 
@@ -27,9 +31,26 @@ now(const struct bridge_system *system, struct told *told)
 		told->error = system->subscribe_error;
 }
 
+static void
+write_effects(struct request *rq)
+{
+	for (int i = 0; i < bridge.route_count; i++) {
+		struct bridge_route *route = &bridge.routes[i];
+		char now_at[sizeof(route->last_effect)];
+
+		/* It may change while this waits. */
+		memcpy(now_at, route->last_effect, sizeof(now_at));
+		if (strcmp(now_at, route->told_effect) == 0)
+			continue;
+		db_all(rq, sql_effect, P_TEXT(route->name), P_TEXT(now_at));
+		memcpy(route->told_effect, now_at, sizeof(now_at));
+	}
+}
+
 void
 told_write(struct request *rq)
 {
+	write_effects(rq);
 	for (int i = 0; i < bridge.system_count; i++) {
 		struct bridge_system *system = &bridge.systems[i];
 		char line[sizeof(system->told)];

@@ -1,4 +1,4 @@
-/* sync-bridge/told.h -- lets all processes of the bridge say the same of the systems.
+/* sync-bridge/told.h -- lets all processes of the bridge say the same of systems and routes.
  *
  * Only the process that works the lanes calls systems; the others read what it wrote.
  */

@@ -34,15 +34,14 @@ CREATE TABLE message (
 -- A change is taken in once for each route; a change that no route takes is one row without.
 CREATE UNIQUE INDEX message_event_id_key ON message (source, event_id, coalesce(route, ''));
 CREATE INDEX message_state_idx ON message (state, id);
+CREATE INDEX message_source_id_idx ON message (source_id, id);
+-- The rest is small. Each condition is written differently on purpose: a plan made while all of them
+-- were empty must not settle on the wrong one.
 CREATE INDEX message_open_idx ON message (id) WHERE state IN ('received', 'waiting', 'retrying');
 CREATE INDEX message_record_open_idx ON message (source_id, entity, source)
-	WHERE state IN ('received', 'waiting', 'retrying');
-CREATE INDEX message_waiting_for_idx ON message (waiting_for) WHERE state = 'waiting';
-CREATE INDEX message_depends_idx ON message USING gin (depends) WHERE state = 'rejected';
-CREATE INDEX message_effect_idx ON message (route, finished_at)
-	WHERE state IN ('applied', 'unchanged');
-CREATE INDEX message_source_id_idx ON message (source_id, id);
-CREATE INDEX message_finished_at_idx ON message (finished_at);
+	WHERE finished_at IS NULL;
+CREATE INDEX message_waiting_for_idx ON message (waiting_for) WHERE waiting_for IS NOT NULL;
+CREATE INDEX message_depends_idx ON message USING gin (depends) WHERE depends IS NOT NULL;
 
 COMMENT ON TABLE message IS 'One change of one system on its way along one route.';
 COMMENT ON COLUMN message.version IS 'Version: of the source''s record, as of this change.';

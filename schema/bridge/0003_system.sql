@@ -1,4 +1,4 @@
--- schema/bridge/0003_system.sql -- how each system answers, as the process that works the lanes sees it.
+-- schema/bridge/0003_system.sql -- what the process that works the lanes tells the others.
 
 CREATE TABLE system_state (
 	name varchar(40) PRIMARY KEY,
@@ -13,3 +13,11 @@ COMMENT ON COLUMN system_state.breaker IS 'Breaker: closed, open, probing or pau
 COMMENT ON COLUMN system_state.subscribed IS 'Subscribed: its changes reach the bridge.';
 COMMENT ON COLUMN system_state.error IS 'Error: its last failure.';
 COMMENT ON COLUMN system_state.updated_at IS 'Updated at';
+
+CREATE TABLE route_state (
+	name varchar(100) PRIMARY KEY,
+	last_effect_at timestamptz NOT NULL
+);
+COMMENT ON TABLE route_state IS 'When each route last had an effect, to the second.';
+COMMENT ON COLUMN route_state.name IS 'Name: of the route.';
+COMMENT ON COLUMN route_state.last_effect_at IS 'Last effect at';

@@ -68,7 +68,7 @@ class LoneBridge:
         """Nothing of an earlier test is left."""
         self.stop()
         self.stack.sql("TRUNCATE bridge.message, bridge.message_action, bridge.link,"
-                       " bridge.system_state")
+                       " bridge.system_state, bridge.route_state")
         self.crm, self.erp = FakeSystem("crm"), FakeSystem("erp")
         return self
 
