@@ -97,19 +97,26 @@ connection_drained(struct connection *c)
 		connection_drop(c, "left in a transaction");
 }
 
+/* A write that failed has read what was there; it is looked at before the end is. */
 static void
 connection_event(evutil_socket_t fd, short what, void *arg)
 {
 	struct connection *c = arg;
-	bool alive = PQconsumeInput(c->pg);
 
 	pipeline_read(c);
-	if (!alive || PQstatus(c->pg) == CONNECTION_BAD) {
+	if (!c->pg)
+		return;
+	if (!PQconsumeInput(c->pg)) {
 		connection_drop(c, PQerrorMessage(c->pg));
 		return;
 	}
-	if (what & EV_WRITE)
-		pipeline_flush(c);
+	pipeline_read(c);
+	if (!c->pg)
+		return;
+	if (PQstatus(c->pg) == CONNECTION_BAD || ((what & EV_WRITE) && !pipeline_flush(c))) {
+		connection_drop(c, PQerrorMessage(c->pg));
+		return;
+	}
 	if (c->kind == CONNECTION_SIDE)
 		side_notified(c->db);
 	connection_drained(c);

@@ -147,8 +147,10 @@ bool pipeline_send_own(struct connection *c, struct pending *pending, const char
 /* Ends the batch and flushes it. The pending is finished with the sync, because a statement on
  * its own is committed by it; NULL: with its rows. */
 bool pipeline_sync(struct connection *c, struct pending *pending);
-void pipeline_flush(struct connection *c);
-/* Hands out the answers that have arrived. */
+/* False: the connection is gone. */
+bool pipeline_flush(struct connection *c);
+/* Hands out the answers that have arrived. Not after libpq has found the connection closed: it
+ * forgets then what was asked, and takes the answers still unread for others. */
 void pipeline_read(struct connection *c);
 /* Nobody waits for what is in flight any more. */
 void pipeline_abandon(struct connection *c);

@@ -79,16 +79,18 @@ pipeline_sync(struct connection *c, struct pending *pending)
 		return false;
 	pipeline_push(c, (struct op){ .kind = OP_SYNC, .pending = pending });
 	c->unsynced = 0;
-	pipeline_flush(c);
-	return true;
+	return pipeline_flush(c);
 }
 
 /* PQpipelineSync has tried already; what the socket did not take waits until it does. */
-void
+bool
 pipeline_flush(struct connection *c)
 {
-	if (PQflush(c->pg) == 1)
+	int left = PQflush(c->pg);
+
+	if (left > 0)
 		event_add(c->writable, NULL);
+	return left >= 0;
 }
 
 static void

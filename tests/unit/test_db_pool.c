@@ -5,6 +5,7 @@
 
 static const char sql_pid[] = "SELECT pg_backend_pid() AS pid";
 static const char sql_one[] = "SELECT 1";
+static const char sql_echo[] = "SELECT $1::int8 AS id WHERE $1 IS NOT NULL";
 static const char sql_insert[] = "INSERT INTO mark VALUES ($1)";
 static const char sql_count[] = "SELECT count(*) FROM mark";
 static const char sql_sleep[] = "SELECT pg_sleep($1::numeric)";
@@ -123,6 +124,57 @@ commits_and_dies(struct request *rq, void *arg)
 	/* The server dies while COMMIT runs its deferred trigger. */
 	db_do(rq, "INSERT INTO slow VALUES (1)");
 	db_commit(rq);
+}
+
+static bool stopping;
+static int readers;
+static long answered;
+
+static void
+reads_own(struct request *rq, void *arg)
+{
+	int64_t id = (int64_t)(answered % 977);
+	struct row *row =
+		answered % 2 ? db_get(rq, sql_echo, P_ID(id)) : db_one(rq, sql_echo, P_ID(id));
+
+	assert_non_null(row);
+	assert_true(row_id(row, "id") == id);
+}
+
+static void
+reader(void *arg)
+{
+	struct request rq;
+
+	while (!stopping) {
+		enum fault_code code = fixture_try(&rq, reads_own, NULL);
+
+		assert_true(code == ERR_NONE || code == ERR_UNAVAILABLE);
+		answered += code == ERR_NONE;
+		request_release(&rq);
+	}
+	readers--;
+}
+
+static void
+gets_own_answers(struct request *rq, void *arg)
+{
+	for (readers = 0; readers < 20; readers++)
+		coro_start(reader, NULL);
+	for (int i = 0; i < 25; i++) {
+		coro_sleep(40);
+		kill_all();
+	}
+	stopping = true;
+	while (readers > 0)
+		coro_sleep(10);
+	assert_true(answered > 100);
+}
+
+static void
+test_nobody_gets_the_answer_to_anothers_question(void **state)
+{
+	fixture_run(gets_own_answers, NULL);
 }
 
 static bool killer_done;
@@ -368,10 +420,10 @@ setup(void **state)
 	if (fixture_setup(state) != 0)
 		return -1;
 	fixture_sql("CREATE TABLE mark (id int8); CREATE TABLE slow (id int8);"
-		"CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS"
-		" $$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$;"
-		"CREATE CONSTRAINT TRIGGER dawdles AFTER INSERT ON slow"
-		" DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION dawdle()");
+		    "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS"
+		    " $$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$;"
+		    "CREATE CONSTRAINT TRIGGER dawdles AFTER INSERT ON slow"
+		    " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION dawdle()");
 	return 0;
 }
 
@@ -381,6 +433,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_killed_backends_are_replaced),
 		cmocka_unit_test(test_what_was_in_flight_is_unavailable),
+		cmocka_unit_test(test_nobody_gets_the_answer_to_anothers_question),
 		cmocka_unit_test(test_a_commit_without_answer_says_so),
 		cmocka_unit_test(test_leases_are_given_in_order),
 		cmocka_unit_test(test_too_long_a_queue_is_a_503),
