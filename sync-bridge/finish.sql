@@ -1,7 +1,8 @@
 -- sync-bridge/finish.sql -- the outcome of one message, its link, and what others may do because of it.
 -- $1 id, $2 state, $3 attempts made, $4 ms until the next try, $5 code, $6 reason, $7 remedy,
 -- $8 waiting for, $9 target, $10 depends on, $11 own reference, $12 link: mirror, $13 target's version,
--- $14 source, $15 entity, $16 source id, $17 route, $18 version
+-- $14 source, $15 entity, $16 source id, $17 route, $18 version,
+-- $19 whether any message may wait, $20 whether any rejected one may be freed
 WITH done AS (
 	-- By id alone: coalesce keeps the planner from the index of open messages.
 	UPDATE message SET
@@ -34,7 +35,7 @@ WITH done AS (
 	UPDATE message SET state = 'received', waiting_for = NULL, next_at = NULL, updated_at = now()
 	WHERE waiting_for IN ($11, $9) AND id <> $1 AND $9::text IS NOT NULL
 		AND NOT (source_id = $16 AND entity = $15 AND source = $14)
-		AND EXISTS (SELECT FROM done)
+		AND $19::boolean AND EXISTS (SELECT FROM done)
 	RETURNING id
 ), freed AS (
 	-- The cause of a rejection may be gone when a record it depends on has changed.
@@ -43,7 +44,7 @@ WITH done AS (
 		updated_at = now()
 	WHERE depends @> ARRAY[$11::text] AND id <> $1
 		AND $2::message_state IN ('applied', 'unchanged', 'skipped')
-		AND EXISTS (SELECT FROM done)
+		AND $20::boolean AND EXISTS (SELECT FROM done)
 	RETURNING id
 )
 -- The message would only be worked again if this commit got lost: its effect is kept at the target.

@@ -25,6 +25,7 @@ const double latency_bounds[LATENCY_BUCKETS] = {
 	0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30,
 };
 static struct latency latency;
+struct parked outcome_parked = { .waiting = true, .rejected = true };
 
 const char *
 state_name(enum message_state state)
@@ -81,6 +82,21 @@ shortened(struct request *rq, const char *text, size_t max)
 	return arena_strndup(&rq->arena, text, length);
 }
 
+/* Before it is written, so that whoever sets it free from now on looks for it. */
+static void
+note_parked(struct delivery *d)
+{
+	if (d->state == STATE_WAITING && links_known(d->waiting_for, d->message->route->to))
+		d->delay_ms = 0;   /* the link has come meanwhile */
+	if (d->state == STATE_WAITING)
+		outcome_parked.waiting = true;
+	else if (d->state == STATE_REJECTED && d->ref_count)
+		outcome_parked.rejected = true;
+	else
+		return;
+	outcome_parked.times++;
+}
+
 static void
 write_row(struct request *rq, void *arg)
 {
@@ -90,6 +106,7 @@ write_row(struct request *rq, void *arg)
 	struct row *row;
 
 	message_ref(m, ref);
+	note_parked(d);
 	row = db_one(rq, sql_finish, P_ID(m->id), P_TEXT(state_names[d->state]),
 		     P_ID(d->counted ? 1 : 0), d->delay_ms < 0 ? P_NULL : P_ID(d->delay_ms),
 		     P_TEXT(shortened(rq, d->code, 60)), P_TEXT(shortened(rq, d->reason, 1900)),
@@ -97,7 +114,8 @@ write_row(struct request *rq, void *arg)
 		     P_TEXT(d->target_ref), P_TEXT(depends(rq, d)), P_TEXT(ref),
 		     P_BOOL(m->route->mirror), P_ID(d->target_version),
 		     P_TEXT(m->route->from->name), P_TEXT(m->route->entity), P_ID(m->source_id),
-		     P_TEXT(m->route->name), P_ID(m->version));
+		     P_TEXT(m->route->name), P_ID(m->version), P_BOOL(outcome_parked.waiting),
+		     P_BOOL(outcome_parked.rejected));
 	if (d->target_ref && !m->route->mirror)
 		links_remember(ref, d->target_ref);
 	if (!row)

@@ -11,6 +11,14 @@ void outcome_write(struct request *rq, struct delivery *delivery);
 /* "applied" */
 const char *state_name(enum message_state state);
 
+/* Whether messages may be there that an outcome could set free. Searching for them costs, so it is
+ * only done when there are: set when one is written, and by each sweep. */
+struct parked {
+	bool waiting, rejected;
+	unsigned long times;      /* one was written */
+};
+extern struct parked outcome_parked;
+
 /* Seconds from the source's commit to the effect, as a histogram, for /metrics. */
 #define LATENCY_BUCKETS 14
 extern const double latency_bounds[LATENCY_BUCKETS];

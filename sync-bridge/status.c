@@ -29,8 +29,8 @@ static const char sql_ended[] =
 	" FROM unnest($1::text[]) r (route)";
 
 static const char sql_open[] =
-	"SELECT EXISTS (SELECT FROM message"
-	" WHERE state IN ('received', 'waiting', 'retrying')) AS open";
+	"SELECT EXISTS (SELECT FROM (SELECT FROM message"
+	" WHERE state IN ('received', 'waiting', 'retrying') ORDER BY id LIMIT 1) m) AS open";
 
 static const char *
 route_names(struct request *rq)

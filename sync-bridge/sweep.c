@@ -14,6 +14,7 @@
 #include "bridge.h"
 #include "db/db.h"
 #include "lane.h"
+#include "outcome.h"
 #include "system.h"
 #include "told.h"
 
@@ -37,10 +38,15 @@ static const char sql_back[] =
 	"UPDATE message SET next_at = NULL WHERE state = 'retrying' AND next_at > now()"
 	" AND route = ANY ($1::text[])";
 
-/* How many are unfinished, and when the next retry is due. $1: count no further. */
+/* How many are unfinished, and whether some could be set free. $1: count no further. The order
+ * leads to the small indexes, also while nothing is known yet of what the table holds. */
 static const char sql_open[] =
-	"SELECT (SELECT count(*) FROM (SELECT FROM message"
-	" WHERE state IN ('received', 'waiting', 'retrying') LIMIT $1) s) AS open";
+	"SELECT EXISTS (SELECT FROM (SELECT FROM message WHERE waiting_for IS NOT NULL"
+	"  ORDER BY waiting_for LIMIT 1) w) AS waiting,"
+	" EXISTS (SELECT FROM (SELECT FROM message WHERE depends IS NOT NULL"
+	"  ORDER BY finished_at LIMIT 1) r) AS rejected,"
+	" (SELECT count(*) FROM (SELECT FROM message"
+	" WHERE state IN ('received', 'waiting', 'retrying') ORDER BY id LIMIT $1) s) AS open";
 
 static struct event *timer;
 static uint64_t due_at;       /* clock_ms of the timer, 0 when it is not set */
@@ -147,10 +153,15 @@ static void
 look(struct request *rq, void *arg)
 {
 	int *loaded = arg;
+	unsigned long parked = outcome_parked.times;
 	struct row *open = db_one(rq, sql_open, P_ID(bridge_options.inbox_limit + 1));
 	struct rows *due;
 
 	open_count = (long)row_id(open, "open");
+	if (outcome_parked.times == parked) {
+		outcome_parked.waiting = row_bool(open, "waiting");
+		outcome_parked.rejected = row_bool(open, "rejected");
+	}
 	if (leading)
 		told_write(rq);
 	if (!leading || open_count == 0 || app_current()->draining)

@@ -41,6 +41,7 @@ CREATE INDEX message_open_idx ON message (id) WHERE state IN ('received', 'waiti
 CREATE INDEX message_record_open_idx ON message (source_id, entity, source)
 	WHERE finished_at IS NULL;
 CREATE INDEX message_waiting_for_idx ON message (waiting_for) WHERE waiting_for IS NOT NULL;
+CREATE INDEX message_rejected_idx ON message (finished_at) WHERE depends IS NOT NULL;
 CREATE INDEX message_depends_idx ON message USING gin (depends) WHERE depends IS NOT NULL;
 
 COMMENT ON TABLE message IS 'One change of one system on its way along one route.';
