@@ -6,6 +6,7 @@
 #include "bridge.h"
 #include "db/db.h"
 #include "lane.h"
+#include "sweep.h"
 
 #define PRUNE_ROWS 5000
 
@@ -91,6 +92,8 @@ static void
 wake_lanes(struct request *rq)
 {
 	lane_sweep_soon(0);
+	if (!sweep_leading())
+		sweep_tell_leader();
 }
 
 static void

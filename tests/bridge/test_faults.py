@@ -109,8 +109,7 @@ def test_a_blocked_record_blocks_only_itself(lone):
     message = lone.message("account", 1)
     assert message["state"] in ("received", "retrying")
     lone.erp.rule = lambda call: None
-    lone.in_state("retrying", "account", 1)
-    lone.api.post(f"/messages/{message['id']}/retry")
+    lone.api.raw("POST", f"/messages/{message['id']}/retry", {})   # or it was just applied
     assert lone.ended("account", 1)["state"] == "applied"
 
 
