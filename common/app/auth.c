@@ -216,7 +216,7 @@ auth_request(struct request *rq)
 		/* What is read before a change must not outlive it. */
 		unsigned long as_of = *changes;
 
-		row = db_one(rq, token.kind == TOKEN_API ? sql_token : sql_session, P_ID(token.id));
+		row = db_get(rq, token.kind == TOKEN_API ? sql_token : sql_session, P_ID(token.id));
 		verify(rq, &token, row);
 		entry = remember(digest, row, as_of);
 		if (token.kind == TOKEN_API)

@@ -64,7 +64,7 @@ entity_get(struct request *rq)
 	if (rq->http->query_count)
 		row = get_chosen(rq, entity, mask, id);
 	else
-		row = db_one(rq, entity->plan->sights[mask].get, P_ID(id));
+		row = db_get(rq, entity->plan->sights[mask].get, P_ID(id));
 	if (!row)
 		not_found(rq, entity, id);
 	if (is_unchanged(rq, entity, row_at(row, 0)))
