@@ -16,9 +16,6 @@
 /* Serialization failures and deadlocks are run again; more often than this they are no accident. */
 #define ATTEMPTS 3
 
-#define BODY_MAX (256 * 1024)
-#define LARGE_BODY_MAX (1024 * 1024)
-
 struct call {
 	struct app *app;
 	const struct route *route;
@@ -38,16 +35,6 @@ static bool
 writes(const char *method)
 {
 	return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0;
-}
-
-static void
-check_body(struct request *rq, const struct route *route)
-{
-	size_t max = route->flags & ROUTE_LARGE ? LARGE_BODY_MAX : BODY_MAX;
-
-	if (rq->http->body_length > max)
-		fail(rq, ERR_TOO_LARGE,
-		     .detail = arena_printf(&rq->arena, "The body may have %zu bytes here.", max));
 }
 
 /* Only refused tokens and signatures are counted: see count_refused. */
@@ -93,7 +80,6 @@ admit(struct request *rq, void *arg)
 
 	call->route = router_find(call->app->router, rq);
 	rq->http->route = call->route;
-	check_body(rq, call->route);
 	check_anonymous_rate(rq);
 	if (call->route->flags & ROUTE_PUBLIC)
 		return;
