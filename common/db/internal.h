@@ -183,10 +183,10 @@ void connection_free(struct connection *c);
 
 /* ---- pool.c ---- */
 /* Yields; unwinds with ERR_UNAVAILABLE when there is none in time. */
-struct connection *pool_shared(struct request *rq);
+struct connection *pool_shared(struct request *rq, bool quick);
 struct connection *pool_lease(struct request *rq);
-/* The one with the least to do; NULL when none is open. */
-struct connection *pool_pick(struct db *db);
+/* The one to send the next statement on; NULL when none is open. */
+struct connection *pool_pick(struct db *db, bool quick);
 /* Sees to it that the connections that are wanted get opened. */
 void pool_open(struct db *db);
 void pool_returned(struct connection *c);

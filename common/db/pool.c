@@ -10,6 +10,7 @@
 #define DELAY_MS_MAX 2000
 /* A connection whose oldest statement runs longer than this gets new ones last. */
 #define SLOW_MS 20
+#define QUICK_DEEP 128   /* commands in flight */
 
 static const char sql_alive[] = "SELECT 1";
 
@@ -96,7 +97,7 @@ static struct connection *
 pool_wanted(struct db *db)
 {
 	/* With one shared connection there, waiting writers come before the other shared ones. */
-	bool shared = pool_pick(db) != NULL;
+	bool shared = pool_pick(db, false) != NULL;
 	struct connection *first = NULL;
 
 	for (int i = 0; i < db->connection_count; i++) {
@@ -202,25 +203,26 @@ pool_lost(struct connection *c)
 	pool_open(db);
 }
 
+/* Quick reads gather on the first connection, where they travel in batches, until it is deep.
+ * Others begin at the last, so that a slow one has few quick ones behind it. */
 struct connection *
-pool_pick(struct db *db)
+pool_pick(struct db *db, bool quick)
 {
+	int count = db->options.shared;
 	struct connection *best = NULL;
-	uint64_t now = 0;
+	uint64_t now = clock_ms();
 	unsigned least = 0;
 
-	for (int i = 0; i < db->options.shared; i++) {
-		struct connection *c = &db->connections[i];
+	for (int i = 0; i < count; i++) {
+		struct connection *c = &db->connections[quick ? i : count - 1 - i];
 		unsigned load = pipeline_depth(c);
 
 		if (c->state != CONNECTION_IDLE)
 			continue;
-		if (load == 0)
-			return c;
-		if (!now)
-			now = clock_ms();
-		if (now > c->progress_ms + SLOW_MS)
+		if (load && now > c->progress_ms + SLOW_MS)
 			load += 1u << 20;
+		if (load < (quick ? QUICK_DEEP : 1))
+			return c;
 		if (!best || load < least) {
 			best = c;
 			least = load;
@@ -252,10 +254,10 @@ pool_wait(struct db *db, uint64_t deadline_ms)
 }
 
 struct connection *
-pool_shared(struct request *rq)
+pool_shared(struct request *rq, bool quick)
 {
 	struct db *db = rq->db;
-	struct connection *c = pool_pick(db);
+	struct connection *c = pool_pick(db, quick);
 	struct waiter waiter = { .coro = coro_self() };
 	uint64_t deadline;
 
@@ -263,7 +265,7 @@ pool_shared(struct request *rq)
 		return c;
 	deadline = clock_ms() + (uint64_t)db->options.wait_ms;
 	TAILQ_INSERT_TAIL(&db->shared_waiters, &waiter, link);
-	while (!(c = pool_pick(db)) && pool_wait(db, deadline))
+	while (!(c = pool_pick(db, quick)) && pool_wait(db, deadline))
 		;
 	TAILQ_REMOVE(&db->shared_waiters, &waiter, link);
 	if (!c)
@@ -319,7 +321,7 @@ pool_returned(struct connection *c)
 bool
 db_ready(struct db *db)
 {
-	struct connection *c = pool_pick(db);
+	struct connection *c = pool_pick(db, false);
 	struct pending pending = { 0 };
 	uint64_t deadline = clock_ms() + 1000;
 	uint64_t now;

@@ -94,7 +94,7 @@ submit_shared(struct request *rq, struct pending *pending, struct statement *sta
 	      const char *sql, const struct values *values)
 {
 	for (;;) {
-		struct connection *c = pool_shared(rq);
+		struct connection *c = pool_shared(rq, pending->quick);
 
 		if ((pending->quick || !c->unsynced || pipeline_sync(c, NULL)) &&
 		    pipeline_send(c, pending, statement, sql, values->count, values->texts)) {

@@ -1,11 +1,13 @@
 -- tests/bench/random_reads.lua -- wrk: one record by id after another. Arguments: path, lowest, highest id.
-local path, low, high
+local requests = {}
 
 function init(args)
-	path, low, high = args[1], tonumber(args[2]), tonumber(args[3])
+	for id = tonumber(args[2]), tonumber(args[3]) do
+		requests[#requests + 1] = wrk.format("GET", args[1] .. "/" .. id)
+	end
 	math.randomseed(os.time())
 end
 
 function request()
-	return wrk.format("GET", path .. "/" .. math.random(low, high))
+	return requests[math.random(#requests)]
 end
