@@ -124,7 +124,7 @@ class Stack:
             "database": f"@{self.var}/secrets/{name}-url",
             "listen": "0.0.0.0" if self.hosts else "127.0.0.1",
             "port": self.ports[name],
-            "webhook-allow-plain": "on" if self.hosts else "off",
+            "allow-plain-http": "on" if self.hosts else "off",
             **self.options.get(name, {}),
         }
         if name == "bridge":

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/settings.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -181,6 +182,7 @@ send_call(struct request *rq, struct bridge_system *system, struct call *call,
 	if (call->source_version)
 		http->headers[n++] = (struct http_pair){ "Source-Version",
 			arena_printf(&rq->arena, "%" PRId64, call->source_version) };
+	http->allow_plain = settings.allow_plain_http;
 	http_call(rq, http);
 }
 

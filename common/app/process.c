@@ -201,7 +201,7 @@ process_serve(struct app *app, int pipe)
 	if (app->daemon->start)
 		app->daemon->start(app);
 	server_open(app, pipe >= 0);
-	sender_start(app->db, settings.webhook_allow_plain);
+	sender_start(app->db, settings.allow_plain_http);
 	jobs_start(app);
 	heartbeat_start(pipe);
 	log_info("ready", "version", DOVETAIL_VERSION, "address", settings.listen, "port",

@@ -202,11 +202,11 @@ static const struct option common_options[] = {
 	  .value_number = &settings.session_lifetime,
 	  .text = "A login is valid this long." },
 
-	{ .name = "webhook-allow-plain",
+	{ .name = "allow-plain-http",
 	  .type = OPTION_BOOL,
 	  .initial = "off",
-	  .value_bool = &settings.webhook_allow_plain,
-	  .text = "Deliver webhooks over plain http to other machines as well." },
+	  .value_bool = &settings.allow_plain_http,
+	  .text = "Call other machines over plain http as well; otherwise only this one." },
 	{ 0 }
 };
 

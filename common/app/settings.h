@@ -15,7 +15,7 @@ struct settings {
 	long header_timeout, body_timeout, idle_timeout;
 	long rate_token, rate_token_burst, rate_anonymous, rate_anonymous_burst;
 	long login_per_account, login_per_address, session_lifetime;
-	bool migrate, auto_migrate, webhook_allow_plain;
+	bool migrate, auto_migrate, allow_plain_http;
 };
 
 /* Filled by settings_load, then constant. */

@@ -105,7 +105,7 @@ url_allowed(const char *url)
 	static const char *const loopback[] = { "http://127.0.0.1", "http://localhost",
 						"http://[::1]" };
 
-	if (settings.webhook_allow_plain || strncmp(url, "http://", 7) != 0)
+	if (settings.allow_plain_http || strncmp(url, "http://", 7) != 0)
 		return true;
 	for (size_t i = 0; i < sizeof(loopback) / sizeof(loopback[0]); i++) {
 		size_t length = strlen(loopback[i]);
