@@ -93,21 +93,22 @@ check_schema(const struct daemon *daemon)
 		    missing, daemon->name);
 }
 
+#define ENTITIES_MAX 200
+
 static struct entity *const *
 all_entities(const struct daemon *daemon)
 {
-	static struct entity **all;
+	static struct entity *all[ENTITIES_MAX + 1];
 	size_t own = sizeof(own_entities) / sizeof(own_entities[0]) - 1;
 	size_t count = 0;
 
 	while (daemon->entities && daemon->entities[count])
 		count++;
-	all = calloc(own + count + 1, sizeof(*all));
-	if (!all)
-		die("out of memory");
-	memcpy(all, own_entities, own * sizeof(*all));
+	if (own + count > ENTITIES_MAX)
+		die("more than %d entities", ENTITIES_MAX);
+	memcpy(all, own_entities, own * sizeof(all[0]));
 	if (count)
-		memcpy(all + own, daemon->entities, count * sizeof(*all));
+		memcpy(all + own, daemon->entities, count * sizeof(all[0]));
 	return all;
 }
 

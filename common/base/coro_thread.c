@@ -1,5 +1,6 @@
 /* common/base/coro_thread.c -- runs blocking work on two threads while its coroutine waits. */
 #include <event2/event.h>
+#include <event2/event_struct.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -74,11 +75,12 @@ wake_finished(evutil_socket_t fd, short what, void *arg)
 static void
 threads_start(void)
 {
-	static struct event *event;   /* as long as the loop */
+	static struct event event;   /* as long as the loop */
 
 	wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	event = event_new(coro_loop(), wake_fd, EV_READ | EV_PERSIST, wake_finished, NULL);
-	if (wake_fd < 0 || !event || event_add(event, NULL) != 0)
+	if (wake_fd < 0 ||
+	    event_assign(&event, coro_loop(), wake_fd, EV_READ | EV_PERSIST, wake_finished, NULL) ||
+	    event_add(&event, NULL) != 0)
 		die("cannot start the thread pool");
 	for (int i = 0; i < THREADS; i++) {
 		pthread_t thread;
