@@ -313,13 +313,6 @@ coro_sleep(uint64_t ms)
 }
 
 void
-coro_relax(void)
-{
-	enqueue(current);
-	to_loop(current);
-}
-
-void
 coro_set_local(void *value)
 {
 	if (current)

@@ -37,9 +37,6 @@ void coro_wake(struct coro *coro);
 bool coro_park_for(uint64_t ms_max);
 void coro_sleep(uint64_t ms);
 
-/* Lets every other ready coroutine run first. */
-void coro_relax(void);
-
 /* Runs fn(arg) on a thread of a small pool (argon2id, getaddrinfo, files) and parks until it is
  * done. fn must not touch the loop, a request or an arena. false: the queue (16) is full. */
 bool coro_on_thread(void (*fn)(void *arg), void *arg);

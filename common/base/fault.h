@@ -49,7 +49,6 @@ struct request;
 	X(INACTIVE, 422, "inactive", "The record is not active")                              \
 	X(TOTAL_MISMATCH, 422, "total_mismatch", "The totals of the two systems differ")      \
 	X(OVER_ALLOCATION, 422, "over_allocation", "More is given out than there is")         \
-	X(PERIOD_CLOSED, 422, "period_closed", "The accounting period is closed")             \
 	X(NOT_BALANCED, 422, "not_balanced", "Debits and credits differ")                     \
 	X(RATE_LIMITED, 429, "rate_limited", "Too many requests")                             \
 	X(INTERNAL, 500, "internal", "An error on our side; it has been logged")              \
