@@ -11,6 +11,7 @@
 #include "status.h"
 #include "subscribe.h"
 #include "sweep.h"
+#include "trace.h"
 
 extern const struct migration daemon_migrations[];
 
@@ -28,6 +29,9 @@ static struct route routes[] = {
 	  .summary = "What crosses, from where to where, and by which mapping." },
 	{ .method = "GET", .pattern = "/api/v1/status", .handle = status_get, .allow = "*",
 	  .summary = "Backlog and last effect of each route, and whether every queue is empty." },
+	{ .method = "GET", .pattern = "/api/v1/traces/{entity}/{id}", .handle = trace_get,
+	  .allow = "*",
+	  .summary = "A deal's whole way through the systems, from any of its records." },
 	{ 0 }
 };
 

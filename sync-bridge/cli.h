@@ -54,5 +54,6 @@ int cli_links(const struct cli *cli);
 int cli_messages(const struct cli *cli);
 int cli_retry(const struct cli *cli);
 int cli_skip(const struct cli *cli);
+int cli_trace(const struct cli *cli);
 
 #endif

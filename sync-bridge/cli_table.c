@@ -1,11 +1,25 @@
 /* sync-bridge/cli_table.c -- prints rows of JSON as a table. */
 #include "cli_table.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CELL_MAX 100
+
+char *
+cli_printf(const char *format, ...)
+{
+	va_list args;
+	char *out;
+
+	va_start(args, format);
+	if (vasprintf(&out, format, args) < 0)
+		abort();
+	va_end(args);
+	return out;
+}
 
 char *
 cli_text(jv object, const char *member)

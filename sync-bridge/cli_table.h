@@ -24,4 +24,7 @@ char *cli_cell(jv row, const char *member);
 /* The text of a member in whole, "" when it is none; malloced. Leaves object alone. */
 char *cli_text(jv object, const char *member);
 
+/* As asprintf; malloced. */
+char *cli_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 #endif
