@@ -4,6 +4,7 @@
 #include "cli.h"
 #include "config.h"
 #include "daemon.h"
+#include "explain.h"
 #include "inbox.h"
 #include "lane.h"
 #include "links.h"
@@ -23,6 +24,8 @@ static struct route routes[] = {
 	{ .method = "POST", .pattern = "/api/v1/inbox/{system}", .handle = inbox_post,
 	  .flags = ROUTE_PUBLIC | ROUTE_RAW_BODY | ROUTE_LARGE | ROUTE_NO_TRANSACTION,
 	  .summary = "Takes in a signed change of a system." },
+	{ .method = "GET", .pattern = "/api/v1/explain", .handle = explain_get, .allow = "*",
+	  .summary = "Why a record did or did not cross: ?ref=crm:account:42." },
 	{ .method = "GET", .pattern = "/api/v1/links", .handle = links_list, .allow = "*",
 	  .summary = "What a record of one system is in the others: ?ref=crm:account:42." },
 	{ .method = "GET", .pattern = "/api/v1/routes", .handle = status_routes, .allow = "*",
@@ -30,7 +33,7 @@ static struct route routes[] = {
 	{ .method = "GET", .pattern = "/api/v1/status", .handle = status_get, .allow = "*",
 	  .summary = "Backlog and last effect of each route, and whether every queue is empty." },
 	{ .method = "GET", .pattern = "/api/v1/traces/{entity}/{id}", .handle = trace_get,
-	  .allow = "*",
+	  .allow = "operator",
 	  .summary = "A deal's whole way through the systems, from any of its records." },
 	{ 0 }
 };

@@ -15,6 +15,7 @@ static const struct cli_command commands[] = {
 	{ "skip", "ID --reason TEXT", cli_skip },
 	{ "links", "REF", cli_links },
 	{ "routes", "", cli_routes },
+	{ "explain", "REF", cli_explain },
 	{ "trace", "ENTITY ID [--system SYSTEM]", cli_trace },
 	{ 0 }
 };

@@ -55,5 +55,6 @@ int cli_messages(const struct cli *cli);
 int cli_retry(const struct cli *cli);
 int cli_skip(const struct cli *cli);
 int cli_trace(const struct cli *cli);
+int cli_explain(const struct cli *cli);
 
 #endif

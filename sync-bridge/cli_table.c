@@ -24,7 +24,9 @@ cli_printf(const char *format, ...)
 char *
 cli_text(jv object, const char *member)
 {
-	jv value = jv_object_get(jv_copy(object), jv_string(member));
+	jv value = jv_get_kind(object) == JV_KIND_OBJECT
+			   ? jv_object_get(jv_copy(object), jv_string(member))
+			   : jv_null();
 	char *text;
 
 	if (jv_get_kind(value) == JV_KIND_NULL || !jv_is_valid(value)) {
