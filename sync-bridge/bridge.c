@@ -9,6 +9,7 @@
 #include "lane.h"
 #include "links.h"
 #include "messages.h"
+#include "simulate.h"
 #include "status.h"
 #include "subscribe.h"
 #include "sweep.h"
@@ -30,6 +31,10 @@ static struct route routes[] = {
 	  .summary = "What a record of one system is in the others: ?ref=crm:account:42." },
 	{ .method = "GET", .pattern = "/api/v1/routes", .handle = status_routes, .allow = "*",
 	  .summary = "What crosses, from where to where, and by which mapping." },
+	{ .method = "POST", .pattern = "/api/v1/simulations", .handle = simulate_post,
+	  .allow = "operator", .flags = ROUTE_NO_TRANSACTION,
+	  .summary = "What a changed mapping or condition would do with the last events of a route; "
+		     "nothing is touched." },
 	{ .method = "GET", .pattern = "/api/v1/status", .handle = status_get, .allow = "*",
 	  .summary = "Backlog and last effect of each route, and whether every queue is empty." },
 	{ .method = "GET", .pattern = "/api/v1/traces/{entity}/{id}", .handle = trace_get,

@@ -16,6 +16,7 @@ static const struct cli_command commands[] = {
 	{ "links", "REF", cli_links },
 	{ "routes", "", cli_routes },
 	{ "explain", "REF", cli_explain },
+	{ "simulate", "ROUTE [--map FILE] [--when TEXT] [--last N] [--samples N]", cli_simulate },
 	{ "trace", "ENTITY ID [--system SYSTEM]", cli_trace },
 	{ 0 }
 };

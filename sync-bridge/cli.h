@@ -56,5 +56,6 @@ int cli_retry(const struct cli *cli);
 int cli_skip(const struct cli *cli);
 int cli_trace(const struct cli *cli);
 int cli_explain(const struct cli *cli);
+int cli_simulate(const struct cli *cli);
 
 #endif

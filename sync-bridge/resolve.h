@@ -9,6 +9,21 @@
 
 #include "deliver.h"
 
+/* The references of a mapped body, in order. */
+struct references {
+	cJSON **nodes;       /* {"link": ...} objects */
+	const char **refs;
+	bool *optional;
+	int count;
+	int size;
+	const char *bad;     /* one that is none, as text; NULL */
+};
+void resolve_find(struct request *rq, struct references *found, cJSON *body,
+		  const struct bridge_system *to);
+
+/* Puts the id, or null for 0, in the place of a reference. */
+void resolve_put(struct request *rq, cJSON *node, int64_t id);
+
 /* False when the delivery cannot go on; its outcome is set. Yields; may fail. */
 bool resolve_links(struct request *rq, struct delivery *d, cJSON *body);
 

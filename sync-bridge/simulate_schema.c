@@ -1,0 +1,235 @@
+/* sync-bridge/simulate_schema.c -- checks a body against the target's own OpenAPI document. */
+#include <regex.h>
+#include <string.h>
+
+#include "peek.h"
+#include "simulate.h"
+
+#define ERRORS_MAX 20
+#define DEPTH_MAX 20
+
+/* "#/components/schemas/customer_create" */
+static const cJSON *
+at_pointer(const cJSON *document, const char *pointer)
+{
+	const cJSON *node = document;
+
+	if (strncmp(pointer, "#/", 2) != 0)
+		return NULL;
+	for (pointer += 2; node && *pointer;) {
+		size_t length = strcspn(pointer, "/");
+		const cJSON *child = node->child;
+
+		while (child && (!child->string || strlen(child->string) != length ||
+				 strncmp(child->string, pointer, length) != 0))
+			child = child->next;
+		node = child;
+		pointer += length + (pointer[length] == '/');
+	}
+	return node;
+}
+
+static const cJSON *
+followed(const cJSON *document, const cJSON *schema)
+{
+	for (int i = 0; i < DEPTH_MAX && json_string(schema, "$ref"); i++)
+		schema = at_pointer(document, json_string(schema, "$ref"));
+	return schema;
+}
+
+void
+schema_load(struct request *rq, struct schema *schema, const struct bridge_route *route)
+{
+	static const char *const steps[] = { "put", "requestBody", "content", "application/json",
+					     "schema" };
+	const char *text = peek_text(rq, route->to, "/openapi.json", &schema->reason);
+	const cJSON *node;
+
+	if (!text)
+		return;
+	schema->document = cJSON_Parse(text);
+	node = json_get(json_get(schema->document, "paths"),
+			arena_printf(&rq->arena, "/api/v1/%s/by-ref/{external_ref}", route->path));
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		node = json_get(node, steps[i]);
+	schema->body = followed(schema->document, node);
+	if (schema->body)
+		return;
+	schema->document = NULL;
+	schema->reason = arena_printf(&rq->arena, "the OpenAPI document of %s says nothing of %s",
+				      route->to->name, route->path);
+}
+
+static void
+wrong(struct request *rq, cJSON *errors, const char *field, const char *code, const char *message)
+{
+	cJSON *item;
+
+	if (cJSON_GetArraySize(errors) >= ERRORS_MAX)
+		return;
+	item = cJSON_CreateObject();
+	json_add_string(item, "field", field);
+	json_add_string(item, "code", code);
+	json_add_string(item, "message", message);
+	cJSON_AddItemToArray(errors, item);
+}
+
+static bool
+is_type(const cJSON *node, const char *type)
+{
+	int64_t number;
+
+	if (strcmp(type, "null") == 0)
+		return cJSON_IsNull(node);
+	if (strcmp(type, "boolean") == 0)
+		return cJSON_IsBool(node);
+	if (strcmp(type, "object") == 0)
+		return cJSON_IsObject(node);
+	if (strcmp(type, "array") == 0)
+		return cJSON_IsArray(node);
+	if (strcmp(type, "string") == 0)
+		return cJSON_IsString(node);
+	return json_is_number(node) &&
+	       (strcmp(type, "integer") != 0 || json_node_integer(node, &number));
+}
+
+/* One type, or one of several. */
+static bool
+has_type(const cJSON *node, const cJSON *type)
+{
+	const cJSON *each;
+
+	if (!type)
+		return true;
+	if (cJSON_IsString(type))
+		return is_type(node, type->valuestring);
+	cJSON_ArrayForEach(each, type)
+		if (cJSON_IsString(each) && is_type(node, each->valuestring))
+			return true;
+	return false;
+}
+
+static bool
+in_enum(const cJSON *node, const cJSON *list)
+{
+	const cJSON *each;
+
+	cJSON_ArrayForEach(each, list)
+		if (diff_same(node, each, false))
+			return true;
+	return false;
+}
+
+static bool
+matches(const char *text, const char *pattern)
+{
+	regex_t regex;
+	bool found;
+
+	if (regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+		return true;
+	found = regexec(&regex, text, 0, NULL, 0) == 0;
+	regfree(&regex);
+	return found;
+}
+
+static size_t
+characters(const char *text)
+{
+	size_t count = 0;
+
+	for (; *text; text++)
+		count += ((unsigned char)*text & 0xC0) != 0x80;
+	return count;
+}
+
+static void
+check_text(struct request *rq, const cJSON *schema, const cJSON *node, const char *field,
+	   cJSON *errors)
+{
+	const char *text = cJSON_IsString(node) ? node->valuestring : json_number_text(node);
+	const char *pattern = json_string(schema, "pattern");
+	const cJSON *most = json_get(schema, "maxLength");
+	const cJSON *least = json_get(schema, "minLength");
+
+	if (pattern && !matches(text, pattern))
+		wrong(rq, errors, field, "invalid",
+		      arena_printf(&rq->arena, "%s does not match %s", text, pattern));
+	if (!cJSON_IsString(node))
+		return;
+	if (most && characters(text) > (size_t)most->valueint)
+		wrong(rq, errors, field, "too_long",
+		      arena_printf(&rq->arena, "must have at most %d characters", most->valueint));
+	if (least && characters(text) < (size_t)least->valueint)
+		wrong(rq, errors, field, "too_short",
+		      arena_printf(&rq->arena, "must have at least %d characters",
+				   least->valueint));
+}
+
+static void check(struct request *rq, const struct schema *all, const cJSON *schema,
+		  const cJSON *node, const char *field, bool creates, cJSON *errors);
+
+static void
+check_object(struct request *rq, const struct schema *all, const cJSON *schema, const cJSON *node,
+	     const char *field, bool creates, cJSON *errors)
+{
+	const cJSON *properties = json_get(schema, "properties");
+	const cJSON *each;
+	const char *dot = *field ? "." : "";
+
+	cJSON_ArrayForEach(each, node) {
+		const cJSON *property = json_get(properties, each->string);
+		const char *name = arena_printf(&rq->arena, "%s%s%s", field, dot, each->string);
+
+		if (property)
+			check(rq, all, property, each, name, creates, errors);
+		else if (cJSON_IsFalse(json_get(schema, "additionalProperties")))
+			wrong(rq, errors, name, "unknown_field", "is not a field of the target");
+	}
+	if (!creates)
+		return;
+	cJSON_ArrayForEach(each, json_get(schema, "required"))
+		if (cJSON_IsString(each) && !json_get(node, each->valuestring))
+			wrong(rq, errors,
+			      arena_printf(&rq->arena, "%s%s%s", field, dot, each->valuestring),
+			      "required", "is required");
+}
+
+static void
+check(struct request *rq, const struct schema *all, const cJSON *schema, const cJSON *node,
+      const char *field, bool creates, cJSON *errors)
+{
+	const cJSON *items, *each;
+	int i = 0;
+
+	schema = followed(all->document, schema);
+	if (!has_type(node, json_get(schema, "type"))) {
+		wrong(rq, errors, field, "wrong_type",
+		      arena_printf(&rq->arena, "must be %s",
+				   cJSON_PrintUnformatted(json_get(schema, "type"))));
+		return;
+	}
+	if (json_get(schema, "enum") && !cJSON_IsNull(node) &&
+	    !in_enum(node, json_get(schema, "enum")))
+		wrong(rq, errors, field, "not_a_choice",
+		      arena_printf(&rq->arena, "must be one of %s",
+				   cJSON_PrintUnformatted(json_get(schema, "enum"))));
+	if (cJSON_IsString(node) || json_is_number(node))
+		check_text(rq, schema, node, field, errors);
+	if (cJSON_IsObject(node))
+		check_object(rq, all, schema, node, field, creates, errors);
+	items = cJSON_IsArray(node) ? json_get(schema, "items") : NULL;
+	/* Lines are replaced as a whole, so their required members are always needed. */
+	if (items)
+		cJSON_ArrayForEach(each, node)
+			check(rq, all, items, each,
+			      arena_printf(&rq->arena, "%s[%d]", field, i++), true, errors);
+}
+
+void
+schema_check(struct request *rq, const struct schema *schema, const cJSON *body, bool creates,
+	     cJSON *errors)
+{
+	if (schema->body)
+		check(rq, schema, schema->body, body, "", creates, errors);
+}
