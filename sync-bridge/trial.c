@@ -48,6 +48,7 @@ spawn(int in, int out)
 	posix_spawnattr_init(&attributes);
 	posix_spawn_file_actions_adddup2(&files, in, 0);
 	posix_spawn_file_actions_adddup2(&files, out, 1);
+	posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
 	posix_spawn_file_actions_addclosefrom_np(&files, 3);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
@@ -186,6 +187,8 @@ why_stopped(struct request *rq, const struct exchange *x)
 	if (WIFSIGNALED(x->status) && WTERMSIG(x->status) != SIGKILL)
 		return arena_printf(&rq->arena, "jq itself broke off (%s)",
 				    strsignal(WTERMSIG(x->status)));
+	if (WIFEXITED(x->status) && WEXITSTATUS(x->status))
+		return "jq itself broke off";
 	return "stopped: too many runs took too long";
 }
 
