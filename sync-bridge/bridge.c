@@ -33,7 +33,7 @@ static struct route routes[] = {
 	  .summary = "What crosses, from where to where, and by which mapping." },
 	{ .method = "POST", .pattern = "/api/v1/simulations", .handle = simulate_post,
 	  .allow = "operator", .flags = ROUTE_NO_TRANSACTION,
-	  .summary = "What a changed mapping or condition would do with the last events of a route; "
+	  .summary = "What a changed mapping or condition would do with a route's last changes; "
 		     "nothing is touched." },
 	{ .method = "GET", .pattern = "/api/v1/status", .handle = status_get, .allow = "*",
 	  .summary = "Backlog and last effect of each route, and whether every queue is empty." },
@@ -63,8 +63,7 @@ static const struct option options[] = {
 	  .text = "Messages that ended longer ago are deleted." },
 	{ .name = "admin-token", .type = OPTION_TEXT, .secret = true,
 	  .value_text = &bridge_options.admin_token,
-	  .text = "Token of the commands (status, messages, retry, skip, links, routes); the "
-		  "variable BRIDGE_TOKEN goes before it." },
+	  .text = "Token of the commands; the variable BRIDGE_TOKEN goes before it." },
 	{ 0 }
 };
 

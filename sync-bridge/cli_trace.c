@@ -71,16 +71,15 @@ crossed(jv step)
 		char *state = cli_text(each, "state");
 		char *ms = cli_text(each, "effect_ms");
 		char *reason = cli_text(each, "reason");
-		char *one = strcmp(state, "applied") == 0 ? cli_printf("%s %s in %s ms", to, state, ms)
-			    : *reason			  ? cli_printf("%s %s: %s", to, state, reason)
-							  : cli_printf("%s %s", to, state);
-		char *longer = cli_printf("%s%s%s", out, *out ? "; " : "", one);
+		bool applied = strcmp(state, "applied") == 0;
+		char *longer = cli_printf("%s%s%s %s%s%s%s", out, *out ? "; " : "", to, state,
+					  applied ? " in " : *reason ? ": " : "",
+					  applied ? ms : reason, applied ? " ms" : "");
 
 		free(to);
 		free(state);
 		free(ms);
 		free(reason);
-		free(one);
 		free(out);
 		out = longer;
 		jv_free(each);

@@ -24,7 +24,7 @@ struct verdict {
 	struct row *link;          /* NULL: none */
 	int wanted;                /* "when" on the record as it is: 1, 0; -1: cannot be said */
 	const char *when_error;
-	int64_t owed;              /* the last version that it takes and that has not come; 0: none */
+	int64_t owed;              /* the last version it takes that has not come; 0: none */
 	cJSON *target;             /* the record over there, NULL: none or not known */
 	bool target_absent;
 	const char *target_away;

@@ -24,7 +24,7 @@ unheard(struct request *rq, const struct explained *record, const struct verdict
 	else if (v->wanted < 0)
 		would = "whether it would cross cannot be said";
 	if (record->system->subscribe_error[0])
-		return arena_printf(&rq->arena, "not heard of: the bridge cannot subscribe at %s: %s",
+		return arena_printf(&rq->arena, "not heard of: cannot subscribe at %s: %s",
 				    record->system->name, record->system->subscribe_error);
 	return arena_printf(&rq->arena, "not heard of: no change of it has come on this route; %s",
 			    would);
@@ -40,7 +40,8 @@ crossed(struct request *rq, const struct explained *record, const struct verdict
 
 	if (v->target_absent)
 		return arena_printf(&rq->arena,
-				    "lost: version %" PRId64 " was applied at %s, but %s has no %s any more",
+				    "lost: version %" PRId64
+				    " was applied at %s, but %s has no %s any more",
 				    version, at, to, row_text(v->link, "right_ref"));
 	if (v->target_source_version && v->target_source_version < version)
 		return arena_printf(&rq->arena,
@@ -54,7 +55,8 @@ crossed(struct request *rq, const struct explained *record, const struct verdict
 				    v->owed, record->system->name, version, at);
 	if (v->target_away)
 		return arena_printf(&rq->arena,
-				    "applied: version %" PRId64 " at %s; it cannot be looked at now: %s",
+				    "applied: version %" PRId64
+				    " at %s; it cannot be looked at now: %s",
 				    version, at, v->target_away);
 	return arena_printf(&rq->arena, "in step: version %" PRId64 " applied at %s%s", version, at,
 			    record->version > version ? "; later ones have nothing for this route"
@@ -101,7 +103,7 @@ skipped(struct request *rq, const struct explained *record, const struct verdict
 
 	if (v->wanted == 1 && v->owed)
 		return arena_printf(&rq->arena,
-				    "skipped: %s; as it is now (version %" PRId64 ") it would cross",
+				    "skipped: %s; as version %" PRId64 " it would cross",
 				    reason, record->version);
 	return arena_printf(&rq->arena, "skipped: %s", reason);
 }

@@ -1,4 +1,4 @@
-/* sync-bridge/simulate.c -- runs a changed mapping over the last changes of a route, without effect. */
+/* sync-bridge/simulate.c -- runs a changed mapping over a route's last changes, without effect. */
 #include "simulate.h"
 
 #include <inttypes.h>
@@ -319,7 +319,8 @@ compare(struct request *rq, struct simulation *s, const struct row *row, const s
 	schema_check(rq, &s->schema, then->body, !exists, errors);
 	if (errors->child) {
 		reject(s, row, "validation",
-		       arena_printf(&rq->arena, "%s would not take it", s->route->to->name), errors);
+		       arena_printf(&rq->arena, "%s would not take it", s->route->to->name),
+		       errors);
 		return;
 	}
 	if (!exists)

@@ -30,8 +30,7 @@ cJSON *diff_bodies(const cJSON *new_body, const cJSON *old_body, const cJSON *ta
 
 /* What the target's OpenAPI says of a body that is put on a route. */
 struct schema {
-	const cJSON *document;     /* NULL: not known, see reason */
-	const cJSON *body;
+	const cJSON *body;         /* NULL: not known, see reason */
 	const char *reason;
 };
 void schema_load(struct request *rq, struct schema *schema, const struct bridge_route *route);

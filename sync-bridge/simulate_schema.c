@@ -1,4 +1,6 @@
 /* sync-bridge/simulate_schema.c -- checks a body against the target's own OpenAPI document. */
+#include <inttypes.h>
+#include <jv.h>
 #include <regex.h>
 #include <string.h>
 
@@ -6,58 +8,88 @@
 #include "simulate.h"
 
 #define ERRORS_MAX 20
-#define DEPTH_MAX 20
+#define DEPTH_MAX 16
 
-/* "#/components/schemas/customer_create" */
-static const cJSON *
-at_pointer(const cJSON *document, const char *pointer)
+/* What "#/components/schemas/customer_create" points at; invalid when there is none. Takes nothing
+ * over. */
+static jv
+at_pointer(jv document, const char *pointer)
 {
-	const cJSON *node = document;
+	jv node = strncmp(pointer, "#/", 2) == 0 ? jv_copy(document) : jv_invalid();
 
-	if (strncmp(pointer, "#/", 2) != 0)
-		return NULL;
-	for (pointer += 2; node && *pointer;) {
+	for (pointer += 2; jv_get_kind(node) == JV_KIND_OBJECT && *pointer;) {
 		size_t length = strcspn(pointer, "/");
-		const cJSON *child = node->child;
 
-		while (child && (!child->string || strlen(child->string) != length ||
-				 strncmp(child->string, pointer, length) != 0))
-			child = child->next;
-		node = child;
+		node = jv_object_get(node, jv_string_sized(pointer, (int)length));
 		pointer += length + (pointer[length] == '/');
 	}
 	return node;
 }
 
-static const cJSON *
-followed(const cJSON *document, const cJSON *schema)
+/* The schema with what its references point at in their place. Takes node over. */
+static jv
+whole(jv document, jv node, int depth)
 {
-	for (int i = 0; i < DEPTH_MAX && json_string(schema, "$ref"); i++)
-		schema = at_pointer(document, json_string(schema, "$ref"));
-	return schema;
+	jv ref, out;
+
+	if (depth > DEPTH_MAX || !jv_is_valid(node)) {
+		jv_free(node);
+		return jv_true();
+	}
+	if (jv_get_kind(node) == JV_KIND_ARRAY) {
+		out = jv_array();
+		jv_array_foreach(node, i, each)
+			out = jv_array_append(out, whole(document, each, depth + 1));
+		jv_free(node);
+		return out;
+	}
+	if (jv_get_kind(node) != JV_KIND_OBJECT)
+		return node;
+	ref = jv_object_get(jv_copy(node), jv_string("$ref"));
+	if (jv_get_kind(ref) == JV_KIND_STRING) {
+		jv_free(node);
+		node = at_pointer(document, jv_string_value(ref));
+		jv_free(ref);
+		return whole(document, node, depth + 1);
+	}
+	jv_free(ref);
+	out = jv_object();
+	jv_object_foreach(node, key, each)
+		out = jv_object_set(out, key, whole(document, each, depth + 1));
+	jv_free(node);
+	return out;
 }
 
+/* The document itself is far larger than json_parse allows; the one schema is not. */
 void
 schema_load(struct request *rq, struct schema *schema, const struct bridge_route *route)
 {
+	const char *text = peek_text(rq, route->to, "/openapi.json", &schema->reason);
+	const char *path =
+		arena_printf(&rq->arena, "/api/v1/%s/by-ref/{external_ref}", route->path);
 	static const char *const steps[] = { "put", "requestBody", "content", "application/json",
 					     "schema" };
-	const char *text = peek_text(rq, route->to, "/openapi.json", &schema->reason);
-	const cJSON *node;
+	struct json_error error;
+	jv document, node;
 
 	if (!text)
 		return;
-	schema->document = cJSON_Parse(text);
-	node = json_get(json_get(schema->document, "paths"),
-			arena_printf(&rq->arena, "/api/v1/%s/by-ref/{external_ref}", route->path));
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
-		node = json_get(node, steps[i]);
-	schema->body = followed(schema->document, node);
-	if (schema->body)
-		return;
-	schema->document = NULL;
-	schema->reason = arena_printf(&rq->arena, "the OpenAPI document of %s says nothing of %s",
-				      route->to->name, route->path);
+	document = jv_parse(text);
+	node = at_pointer(document, "#/paths");
+	for (int i = -1; i < 5 && jv_get_kind(node) == JV_KIND_OBJECT; i++)
+		node = jv_object_get(node, jv_string(i < 0 ? path : steps[i]));
+	if (jv_get_kind(node) == JV_KIND_OBJECT) {
+		node = jv_dump_string(whole(document, node, 0), 0);
+		schema->body = json_parse(
+			rq, arena_strdup(&rq->arena, jv_string_value(node)),
+			(size_t)jv_string_length_bytes(jv_copy(node)), &error);
+	}
+	jv_free(node);
+	jv_free(document);
+	if (!schema->body)
+		schema->reason =
+			arena_printf(&rq->arena, "the OpenAPI document of %s says nothing of %s",
+				     route->to->name, route->path);
 }
 
 static void
@@ -133,10 +165,10 @@ matches(const char *text, const char *pattern)
 	return found;
 }
 
-static size_t
+static int64_t
 characters(const char *text)
 {
-	size_t count = 0;
+	int64_t count = 0;
 
 	for (; *text; text++)
 		count += ((unsigned char)*text & 0xC0) != 0x80;
@@ -149,28 +181,26 @@ check_text(struct request *rq, const cJSON *schema, const cJSON *node, const cha
 {
 	const char *text = cJSON_IsString(node) ? node->valuestring : json_number_text(node);
 	const char *pattern = json_string(schema, "pattern");
-	const cJSON *most = json_get(schema, "maxLength");
-	const cJSON *least = json_get(schema, "minLength");
+	int64_t most, least;
 
 	if (pattern && !matches(text, pattern))
 		wrong(rq, errors, field, "invalid",
 		      arena_printf(&rq->arena, "%s does not match %s", text, pattern));
 	if (!cJSON_IsString(node))
 		return;
-	if (most && characters(text) > (size_t)most->valueint)
+	if (json_integer(schema, "maxLength", &most) && characters(text) > most)
 		wrong(rq, errors, field, "too_long",
-		      arena_printf(&rq->arena, "must have at most %d characters", most->valueint));
-	if (least && characters(text) < (size_t)least->valueint)
+		      arena_printf(&rq->arena, "must have at most %" PRId64 " characters", most));
+	if (json_integer(schema, "minLength", &least) && characters(text) < least)
 		wrong(rq, errors, field, "too_short",
-		      arena_printf(&rq->arena, "must have at least %d characters",
-				   least->valueint));
+		      arena_printf(&rq->arena, "must have at least %" PRId64 " characters", least));
 }
 
-static void check(struct request *rq, const struct schema *all, const cJSON *schema,
+static void check(struct request *rq, const cJSON *schema,
 		  const cJSON *node, const char *field, bool creates, cJSON *errors);
 
 static void
-check_object(struct request *rq, const struct schema *all, const cJSON *schema, const cJSON *node,
+check_object(struct request *rq, const cJSON *schema, const cJSON *node,
 	     const char *field, bool creates, cJSON *errors)
 {
 	const cJSON *properties = json_get(schema, "properties");
@@ -182,7 +212,7 @@ check_object(struct request *rq, const struct schema *all, const cJSON *schema, 
 		const char *name = arena_printf(&rq->arena, "%s%s%s", field, dot, each->string);
 
 		if (property)
-			check(rq, all, property, each, name, creates, errors);
+			check(rq, property, each, name, creates, errors);
 		else if (cJSON_IsFalse(json_get(schema, "additionalProperties")))
 			wrong(rq, errors, name, "unknown_field", "is not a field of the target");
 	}
@@ -196,13 +226,12 @@ check_object(struct request *rq, const struct schema *all, const cJSON *schema, 
 }
 
 static void
-check(struct request *rq, const struct schema *all, const cJSON *schema, const cJSON *node,
+check(struct request *rq, const cJSON *schema, const cJSON *node,
       const char *field, bool creates, cJSON *errors)
 {
 	const cJSON *items, *each;
 	int i = 0;
 
-	schema = followed(all->document, schema);
 	if (!has_type(node, json_get(schema, "type"))) {
 		wrong(rq, errors, field, "wrong_type",
 		      arena_printf(&rq->arena, "must be %s",
@@ -217,12 +246,12 @@ check(struct request *rq, const struct schema *all, const cJSON *schema, const c
 	if (cJSON_IsString(node) || json_is_number(node))
 		check_text(rq, schema, node, field, errors);
 	if (cJSON_IsObject(node))
-		check_object(rq, all, schema, node, field, creates, errors);
+		check_object(rq, schema, node, field, creates, errors);
 	items = cJSON_IsArray(node) ? json_get(schema, "items") : NULL;
 	/* Lines are replaced as a whole, so their required members are always needed. */
 	if (items)
 		cJSON_ArrayForEach(each, node)
-			check(rq, all, items, each,
+			check(rq, items, each,
 			      arena_printf(&rq->arena, "%s[%d]", field, i++), true, errors);
 }
 
@@ -231,5 +260,5 @@ schema_check(struct request *rq, const struct schema *schema, const cJSON *body,
 	     cJSON *errors)
 {
 	if (schema->body)
-		check(rq, schema, schema->body, body, "", creates, errors);
+		check(rq, schema->body, body, "", creates, errors);
 }

@@ -168,7 +168,7 @@ changes_of(struct request *rq, struct trace *trace, const struct trace_record *r
 			take_change(changes, change_heard(record, row), version);
 		change = change_of(changes, version);
 		if (!row_null(row, "route"))
-			cJSON_AddItemToArray(cJSON_GetObjectItem(change, "crossed"),
+			cJSON_AddItemToArray(json_get(change, "crossed"),
 					     crossing(row));
 	}
 	return changes;
@@ -247,7 +247,7 @@ has_kind(const struct bridge_system *system, const char *entity)
 	return false;
 }
 
-/* The one system that has such records; no route takes payments, but they are where invoices are. */
+/* The one system that has such records. No route takes payments; they are where invoices are. */
 static const char *
 only_system(struct request *rq, const char *entity)
 {

@@ -113,9 +113,9 @@ load(struct request *rq, struct trace *trace, struct trace_record *record)
 	struct peek found;
 	struct row *heard;
 
-	trace_peek(
-		rq, trace, record->system, &found,
-		arena_printf(&rq->arena, "/api/v1/%s/%" PRId64, record->step->path, record->ref.id));
+	trace_peek(rq, trace, record->system, &found,
+		   arena_printf(&rq->arena, "/api/v1/%s/%" PRId64, record->step->path,
+				record->ref.id));
 	if (found.result == PEEK_FOUND) {
 		record->record = found.json;
 		record->live = true;

@@ -1,4 +1,4 @@
-"""tests/bridge/test_explain.py -- why a record did or did not cross, in words that can be checked."""
+"""tests/bridge/test_explain.py -- why a record did or did not cross, in plain words."""
 import pytest
 from api import ApiError
 from lone_bridge import lone, one_lone_bridge  # noqa: F401

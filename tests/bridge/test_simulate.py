@@ -171,7 +171,7 @@ def test_a_program_that_runs_away_or_breaks_jq_harms_nobody(three):
     assert "stopped after 250 ms" in json.dumps(found["samples"])
     broken = simulate(three, map="reduce range(3e5) as $i (null; [.]) | {name: tojson}")
     assert broken["counts"]["unchanged"] == 0
-    assert not broken["counts"]["not_run"] or "jq itself broke off" in broken["cut"]
+    assert not broken["counts"]["not_run"] or broken["cut"].startswith(("jq itself", "stopped"))
     assert simulate(three)["counts"]["unchanged"] >= 2
 
 
@@ -185,7 +185,8 @@ def test_a_target_that_is_away_leaves_the_comparison_with_todays_mapping(three):
 
 def test_only_operators_simulate_and_the_command_prints_counts_and_samples(three, tmp_path):
     token = three.stack.run("bridge", "--create-token", "onlooker", "--role", "viewer")
-    assert api_with(three, token).raw("POST", "/simulations", {"route": "account-customer"}).status == 403
+    question = {"route": "account-customer"}
+    assert api_with(three, token).raw("POST", "/simulations", question).status == 403
     file = tmp_path / "map.jq"
     file.write_text(SHOUTING)
     said = cli(three, "simulate", "account-customer", "--map", file, "--last", 50)

@@ -1,4 +1,4 @@
-"""tests/bridge/test_trace.py -- a deal's whole way through three systems, and what is missing yet."""
+"""tests/bridge/test_trace.py -- a deal's way through three systems, and what is missing."""
 import json
 import re
 
