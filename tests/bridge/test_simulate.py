@@ -107,12 +107,35 @@ def test_what_the_target_would_refuse_is_told_by_its_own_openapi(three):
         "would_reject": 1, "not_run": 0}
 
 
+VALUES = [   # as the target has it, as the mapping gives it, whether they are the same
+    ("10.0000", '"10"', True), ("10", "10.0", True), ("10.01", '"10"', False), (7, "7", True),
+    ("-0.50", '"-0.5"', True), ("100", '"10"', False), (None, "null", True), ("", "null", False),
+    (True, "true", True), (False, "true", False), ("true", "true", False),
+    ([{"id": 1, "quantity": "2.0000", "extra": 1}], '[{"quantity": "2"}]', True),
+    ([{"quantity": "2"}, {"quantity": "3"}], '[{"quantity": "2"}]', False),
+    ([{"quantity": "2"}], '[{"quantity": "2", "other": 1}]', False), ([], "[]", True)]
+
+
+def test_values_are_compared_as_the_target_understands_them(three):
+    three.erp.records["/openapi.json"] = {"paths": {}}
+    for there, mapped, same in VALUES:
+        for id in (101, 102):
+            three.erp.records[f"/api/v1/customers/{id}"]["thing"] = there
+        found = simulate(three, map="{thing: %s}" % mapped)
+        assert found["counts"]["unchanged"] == (2 if same else 0), (there, mapped)
+        assert found["counts"]["would_update"] == (0 if same else 2), (there, mapped)
+        assert "says nothing of customers" in found["unchecked"]
+
+
 def test_programs_that_fail_on_a_record_reject_that_record(three):
     def reason(program):
         found = simulate(three, map=program)
         assert found["counts"]["would_reject"] == 2, found
         return found["samples"][-1]["reason"]
     assert "cannot be added" in reason(".record.name + 1")
+    asked = simulate(three, when='error("no idea")')
+    assert asked["counts"]["would_reject"] == 3
+    assert asked["samples"][0]["reason"] == "when: no idea"
     assert reason("1") == "gives no JSON object"
     assert "no result" in reason("empty")
     assert "more than one" in reason("{}, {}")

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from api import ApiError
+from lone_bridge import lone, one_lone_bridge  # noqa: F401
 from operator_cli import cli
 from test_flows import handed_over, make_account, make_deal, make_product, order_of, received, win
 from waiting import eventually, idle
@@ -131,6 +132,35 @@ def test_what_leads_to_no_deal_is_refused_by_name(bridge, sold):
             bridge.call("GET", path)
         assert caught.value.status == status, path
         assert caught.value.problem.get("detail") or caught.value.problem.get("errors")
+
+
+def test_where_several_systems_have_such_records_one_must_be_named(lone):
+    def second_crm(config):
+        config["systems"]["crm2"] = config["systems"]["crm"]
+        config["routes"].append({**config["routes"][2], "name": "second", "from": "crm2"})
+    lone.start(second_crm)
+    lone.crm.records["/api/v1/opportunities/17"] = {"id": 17, "version": 1, "status": "open",
+                                                    "stage": "Offer"}
+    with pytest.raises(ApiError) as caught:
+        lone.api.get("/traces/opportunity/17")
+    assert caught.value.status == 422 and "crm, crm2" in caught.value.problem["detail"]
+    trace = lone.api.get("/traces/opportunity/17", system="crm2")
+    assert trace["deal"] == "crm2:opportunity:17"
+    assert [m["text"] for m in trace["missing"]] == ["not won: stage Offer"]
+
+
+def test_a_rejected_handover_is_missing_with_its_reason(lone):
+    lone.start()
+    lone.account_known(1)
+    lone.product_known(1)
+    lone.erp.rule = lambda call: (422, {"code": "credit_limit", "detail": "Over the limit."}) \
+        if "/sales-orders/" in call.path and call.method == "PUT" else None
+    lone.deal(17)
+    lone.ended("opportunity", 17)
+    trace = lone.api.get("/traces/opportunity/17")
+    assert trace["records"][0]["seen"] == "by the bridge"
+    assert "opportunity.won has not reached erp: rejected, Over the limit." in [
+        m["text"] for m in trace["missing"]]
 
 
 def test_a_system_that_is_away_leaves_a_gap_that_is_named(stack, bridge, sold):
