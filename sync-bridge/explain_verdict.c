@@ -58,7 +58,8 @@ crossed(struct request *rq, const struct explained *record, const struct verdict
 				    "applied: version %" PRId64
 				    " at %s; it cannot be looked at now: %s",
 				    version, at, v->target_away);
-	return arena_printf(&rq->arena, "in step: version %" PRId64 " applied at %s%s", version, at,
+	return arena_printf(&rq->arena, "in step: version %" PRId64 " %s at %s%s", version,
+			    row_text(v->message, "state"), at,
 			    record->version > version ? "; later ones have nothing for this route"
 						      : "");
 }

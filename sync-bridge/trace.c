@@ -216,6 +216,7 @@ trace_changes(struct request *rq, struct trace *trace)
 
 	trace->steps = cJSON_CreateArray();
 	for (int i = 0; i < trace->count; i++) {
+		const char *begins = trace->records[i].step->begins;
 		cJSON *changes = changes_of(rq, trace, &trace->records[i]);
 		cJSON *each;
 
@@ -223,7 +224,7 @@ trace_changes(struct request *rq, struct trace *trace)
 			const char *at = json_string(each, "at");
 
 			cJSON_AddItemToArray(all, cJSON_DetachItemViaPointer(changes, each));
-			if (i == 0 && strcmp(json_string(each, "type"), "opportunity.won") == 0 &&
+			if (begins && strcmp(json_string(each, "type"), begins) == 0 &&
 			    (!trace->won_at || microseconds(at) < microseconds(trace->won_at)))
 				trace->won_at = at;
 		}

@@ -26,6 +26,7 @@ struct trace_step {
 	const char *lines, *line_member;
 	const char *mirror_filter; /* where its mirror names the deal */
 	const char *shown;       /* members whose changes are told, space separated */
+	const char *begins;      /* the change that times are counted from */
 };
 extern const struct trace_step trace_steps[];   /* ended by a NULL name */
 const struct trace_step *trace_step_of(const char *entity);

@@ -10,7 +10,8 @@
 #define UP_MAX 8
 
 const struct trace_step trace_steps[] = {
-	{ "deal", "opportunity", "opportunities", .shown = "status stage handover amount" },
+	{ "deal", "opportunity", "opportunities", .shown = "status stage handover amount",
+	  .begins = "opportunity.won" },
 	{ "order", "sales_order", "sales-orders", .of = "deal", .mirror_filter = "opportunity_id",
 	  .shown = "status hold_reason delivery_status invoice_status promised_date total" },
 	{ "delivery", "delivery", "deliveries", .of = "order", .filter = "sales_order_id",
