@@ -9,9 +9,9 @@
 #include "pull.h"
 
 static void
-grow(struct request *rq, struct references *found)
+grow(struct request *rq, struct link_nodes *found)
 {
-	struct references bigger = *found;
+	struct link_nodes bigger = *found;
 
 	bigger.size = found->size ? found->size * 2 : 32;
 	bigger.nodes = arena_array(&rq->arena, cJSON *, (size_t)bigger.size);
@@ -26,7 +26,7 @@ grow(struct request *rq, struct references *found)
 }
 
 static void
-add(struct request *rq, struct references *found, cJSON *node, const struct bridge_system *to)
+add(struct request *rq, struct link_nodes *found, cJSON *node, const struct bridge_system *to)
 {
 	const char *text = json_string(node, "link");
 	const cJSON *optional = json_get(node, "optional");
@@ -47,7 +47,7 @@ add(struct request *rq, struct references *found, cJSON *node, const struct brid
 
 /* Depth is bounded by json_parse. */
 void
-resolve_find(struct request *rq, struct references *found, cJSON *node,
+resolve_find(struct request *rq, struct link_nodes *found, cJSON *node,
 	     const struct bridge_system *to)
 {
 	cJSON *child;
@@ -74,7 +74,7 @@ resolve_put(struct request *rq, cJSON *node, int64_t id)
 
 /* What a rejection depends on: each named record, on both sides. */
 static void
-note_refs(struct request *rq, struct delivery *d, const struct references *found)
+note_refs(struct request *rq, struct delivery *d, const struct link_nodes *found)
 {
 	d->refs = arena_array(&rq->arena, const char *, (size_t)found->count * 2 + 1);
 	for (int i = 0; i < found->count; i++) {
@@ -101,7 +101,7 @@ bool
 resolve_links(struct request *rq, struct delivery *d, cJSON *body)
 {
 	struct bridge_system *to = d->message->route->to;
-	struct references found = { 0 };
+	struct link_nodes found = { 0 };
 	bool complete = true;
 
 	resolve_find(rq, &found, body, to);

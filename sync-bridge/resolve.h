@@ -9,22 +9,25 @@
 
 #include "deliver.h"
 
-/* The references of a mapped body, in order. */
-struct references {
-	cJSON **nodes;       /* {"link": ...} objects */
+/* False when the delivery cannot go on; its outcome is set. Yields; may fail. */
+bool resolve_links(struct request *rq, struct delivery *d, cJSON *body);
+
+/* The {"link": ...} objects of one body or several, in order. Zeroed, it is empty; its memory is
+ * the request's. */
+struct link_nodes {
+	cJSON **nodes;
 	const char **refs;
 	bool *optional;
 	int count;
 	int size;
-	const char *bad;     /* one that is none, as text; NULL */
+	const char *bad;     /* one that is none, as JSON; NULL: all are well */
 };
-void resolve_find(struct request *rq, struct references *found, cJSON *body,
+
+/* Adds those in node, which records of other systems than the target may stand in. May fail. */
+void resolve_find(struct request *rq, struct link_nodes *found, cJSON *node,
 		  const struct bridge_system *to);
 
-/* Puts the id, or null for 0, in the place of a reference. */
+/* Makes a {"link": ...} object the id; 0 makes it null. */
 void resolve_put(struct request *rq, cJSON *node, int64_t id);
-
-/* False when the delivery cannot go on; its outcome is set. Yields; may fail. */
-bool resolve_links(struct request *rq, struct delivery *d, cJSON *body);
 
 #endif

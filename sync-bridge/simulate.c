@@ -149,7 +149,7 @@ refuse(struct made *made, const char *code, const char *reason)
 static void
 look_up(struct request *rq, const struct simulation *s, struct made *made)
 {
-	struct references found = { 0 };
+	struct link_nodes found = { 0 };
 
 	resolve_find(rq, &found, made->body, s->route->to);
 	if (found.bad) {
