@@ -4,10 +4,12 @@
 #include "cli.h"
 #include "config.h"
 #include "daemon.h"
+#include "drift.h"
 #include "inbox.h"
 #include "lane.h"
 #include "links.h"
 #include "messages.h"
+#include "reconcile.h"
 #include "status.h"
 #include "subscribe.h"
 #include "sweep.h"
@@ -16,7 +18,8 @@ extern const struct migration daemon_migrations[];
 
 static const char *const roles[] = { "admin", "operator", "viewer", NULL };
 
-static struct entity *const entities[] = { &message_entity, NULL };
+static struct entity *const entities[] = { &message_entity, &reconciliation_entity, &drift_entity,
+					  NULL };
 
 static struct route routes[] = {
 	{ .method = "POST", .pattern = "/api/v1/inbox/{system}", .handle = inbox_post,
@@ -26,6 +29,9 @@ static struct route routes[] = {
 	  .summary = "What a record of one system is in the others: ?ref=crm:account:42." },
 	{ .method = "GET", .pattern = "/api/v1/routes", .handle = status_routes, .allow = "*",
 	  .summary = "What crosses, from where to where, and by which mapping." },
+	{ .method = "POST", .pattern = "/api/v1/reconciliations", .handle = reconcile_post,
+	  .allow = "operator",
+	  .summary = "Compares both sides now: {route?, record?, repair?, settle_seconds?}." },
 	{ .method = "GET", .pattern = "/api/v1/status", .handle = status_get, .allow = "*",
 	  .summary = "Backlog and last effect of each route, and whether every queue is empty." },
 	{ 0 }
@@ -33,6 +39,8 @@ static struct route routes[] = {
 
 static const struct job jobs[] = {
 	{ .name = "prune messages", .seconds = 3600, .run = messages_prune },
+	{ .name = "reconcile", .seconds = 1, .run = reconcile_job },
+	{ .name = "prune reconciliations", .seconds = 3600, .run = reconcile_prune },
 	{ 0 }
 };
 
@@ -49,6 +57,16 @@ static const struct option options[] = {
 	{ .name = "retention-days", .type = OPTION_COUNT, .initial = "90", .min = 1, .max = 36500,
 	  .value_number = &bridge_options.retention_days,
 	  .text = "Messages that ended longer ago are deleted." },
+	{ .name = "reconcile-pause", .type = OPTION_DURATION, .initial = "5min", .min = 1000,
+	  .max = 86400000, .value_number = &bridge_options.reconcile_pause,
+	  .text = "All that crosses is compared again this long after the last time." },
+	{ .name = "reconcile-rate", .type = OPTION_COUNT, .initial = "5000", .min = 0,
+	  .max = 1000000, .value_number = &bridge_options.reconcile_rate,
+	  .text = "Records compared per second at most, so that live traffic is not held up; "
+		  "0 is no limit." },
+	{ .name = "reconcile-settle", .type = OPTION_DURATION, .initial = "30s", .min = 0,
+	  .max = 3600000, .value_number = &bridge_options.reconcile_settle,
+	  .text = "What changed so short a time ago is left for the next comparison." },
 	{ .name = "admin-token", .type = OPTION_TEXT, .secret = true,
 	  .value_text = &bridge_options.admin_token,
 	  .text = "Token of the commands (status, messages, retry, skip, links, routes); the "
