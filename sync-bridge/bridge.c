@@ -9,6 +9,7 @@
 #include "lane.h"
 #include "links.h"
 #include "messages.h"
+#include "prove.h"
 #include "reconcile.h"
 #include "status.h"
 #include "subscribe.h"
@@ -29,6 +30,8 @@ static struct route routes[] = {
 	  .summary = "What a record of one system is in the others: ?ref=crm:account:42." },
 	{ .method = "GET", .pattern = "/api/v1/routes", .handle = status_routes, .allow = "*",
 	  .summary = "What crosses, from where to where, and by which mapping." },
+	{ .method = "GET", .pattern = "/api/v1/proof", .handle = prove_get, .allow = "operator",
+	  .summary = "Whether every change had exactly one effect, with the numbers behind it." },
 	{ .method = "POST", .pattern = "/api/v1/reconciliations", .handle = reconcile_post,
 	  .allow = "operator",
 	  .summary = "Compares both sides now: {route?, record?, repair?, settle_seconds?}." },
