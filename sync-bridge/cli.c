@@ -15,6 +15,11 @@ static const struct cli_command commands[] = {
 	{ "skip", "ID --reason TEXT", cli_skip },
 	{ "links", "REF", cli_links },
 	{ "routes", "", cli_routes },
+	{ "reconcile", "[--route ROUTE] [--record REF] [--dry-run]", cli_reconcile },
+	{ "drift", "[--route ROUTE] [--state STATE] [--kind KIND] [--limit N]", cli_drift },
+	{ "drift repair", "ID", cli_drift_repair },
+	{ "drift hold", "ID --reason TEXT", cli_drift_hold },
+	{ "prove", "", cli_prove },
 	{ 0 }
 };
 

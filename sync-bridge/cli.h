@@ -54,5 +54,10 @@ int cli_links(const struct cli *cli);
 int cli_messages(const struct cli *cli);
 int cli_retry(const struct cli *cli);
 int cli_skip(const struct cli *cli);
+int cli_reconcile(const struct cli *cli);
+int cli_drift(const struct cli *cli);
+int cli_drift_repair(const struct cli *cli);
+int cli_drift_hold(const struct cli *cli);
+int cli_prove(const struct cli *cli);
 
 #endif
