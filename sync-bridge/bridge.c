@@ -42,7 +42,7 @@ static struct route routes[] = {
 
 static const struct job jobs[] = {
 	{ .name = "prune messages", .seconds = 3600, .run = messages_prune },
-	{ .name = "reconcile", .seconds = 1, .run = reconcile_job },
+	{ .name = "reconcile", .seconds = 0, .run = reconcile_job },
 	{ .name = "prune reconciliations", .seconds = 3600, .run = reconcile_prune },
 	{ 0 }
 };

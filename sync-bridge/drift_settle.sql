@@ -1,14 +1,16 @@
 -- sync-bridge/drift_settle.sql -- what became of route $1's repairs whose messages have ended.
+-- A target that answers "unchanged" has kept what differs.
 WITH ended AS (
 	UPDATE drift d SET
-		state = (CASE WHEN m.state IN ('applied', 'unchanged') THEN 'repaired'
-			WHEN m.state = 'superseded' THEN 'open' ELSE 'held' END)::drift_state,
-		reason = CASE WHEN m.state IN ('applied', 'unchanged') THEN NULL
-			WHEN m.state = 'superseded' THEN 'changed before it could be repaired'
+		state = (CASE m.state WHEN 'applied' THEN 'repaired' WHEN 'superseded' THEN 'open'
+			ELSE 'held' END)::drift_state,
+		reason = CASE m.state WHEN 'applied' THEN NULL
+			WHEN 'superseded' THEN 'changed before it could be repaired'
+			WHEN 'unchanged' THEN 'the target took message ' || m.id || ' but keeps its own value'
 			ELSE left('message ' || m.id || ' is ' || m.state || ': ' || coalesce(m.reason, ''), 1000)
 			END,
-		ended_at = CASE WHEN m.state IN ('applied', 'unchanged') THEN clock_timestamp() END,
-		message_id = CASE WHEN m.state = 'superseded' THEN NULL ELSE d.message_id END,
+		ended_at = CASE m.state WHEN 'applied' THEN clock_timestamp() END,
+		message_id = CASE m.state WHEN 'superseded' THEN NULL ELSE d.message_id END,
 		forced = false, updated_at = now(), version = d.version + 1
 	FROM message m
 	WHERE m.id = d.message_id AND d.route = $1 AND d.state IN ('open', 'held')

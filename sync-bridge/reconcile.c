@@ -14,6 +14,7 @@
 #include "drift.h"
 #include "suspect.h"
 
+#define LOOK_MS 1000   /* for what another process was asked for */
 #define QUIET_DAYS 7   /* runs that found nothing are kept so long */
 
 /* What was asked for first; otherwise whether one is due: $1 ms after the last began. */
@@ -87,7 +88,8 @@ struct run {
 
 /* Of this process. */
 static unsigned long rows_compared, repairs;
-static uint64_t process_began;
+static uint64_t process_began, looked_ms;
+static bool asked_here;
 
 /* ---- one route ---- */
 
@@ -196,15 +198,26 @@ take_run(struct request *rq, const struct row *row)
 }
 
 void
+reconcile_soon(void)
+{
+	asked_here = true;
+}
+
+void
 reconcile_job(struct request *rq)
 {
 	uint64_t pause = (uint64_t)bridge_options.reconcile_pause;
-	struct row *next = db_one(rq, sql_next, P_ID((int64_t)pause));
+	struct row *next;
 	bool due;
 
 	/* A start is no reason for a run: the first is due after one pause. */
 	if (!process_began)
 		process_began = clock_ms();
+	if (!asked_here && clock_ms() - looked_ms < LOOK_MS)
+		return;
+	asked_here = false;
+	looked_ms = clock_ms();
+	next = db_one(rq, sql_next, P_ID((int64_t)pause));
 	due = row_bool(next, "due") && clock_ms() - process_began >= pause;
 	if (row_null(next, "asked") && !due)
 		return;

@@ -18,8 +18,10 @@ struct text;
 
 extern struct entity reconciliation_entity;
 
-/* The job, each second: runs what was asked for or is due. */
+/* The job: runs what was asked for or is due. Costs a statement once a second. */
 void reconcile_job(struct request *rq);
+/* Something was asked for here: the job need not wait. */
+void reconcile_soon(void);
 
 /* Deletes old runs and findings. */
 void reconcile_prune(struct request *rq);

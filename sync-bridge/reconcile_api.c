@@ -95,6 +95,12 @@ ask(struct request *rq, const struct asked *asked)
 		      "id");
 }
 
+static void
+wake(struct request *rq)
+{
+	reconcile_soon();
+}
+
 void
 reconcile_post(struct request *rq)
 {
@@ -111,6 +117,7 @@ reconcile_post(struct request *rq)
 	check_record(rq, &asked);
 	fault_raise_collected(rq);
 	id = ask(rq, &asked);
+	rq->committed = wake;
 	reply_header(rq, "Location",
 		     arena_printf(&rq->arena, "/api/v1/reconciliations/%" PRId64, id));
 	reply_json(rq, 202,
@@ -122,5 +129,8 @@ reconcile_for_proof(struct request *rq)
 {
 	const struct asked asked = { .repair = false, .settle = 0 };
 
-	return ask(rq, &asked);
+	int64_t id = ask(rq, &asked);
+
+	reconcile_soon();
+	return id;
 }

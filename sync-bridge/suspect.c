@@ -13,7 +13,8 @@
 #include "drift.h"
 #include "pair.h"
 
-#define APART_MS 1000
+#define APART_MS_MIN 200
+#define APART_MS_MAX 1000
 #define CHUNK 500
 
 /* Of records $3 those with a message that is open, or that came since $4 less $5 ms. */
@@ -172,7 +173,9 @@ suspects_check(struct request *rq, struct comparison_of_route *c)
 	}
 	if (!look_at_all(rq, &look, first_look, &left))
 		return false;
-	if (left)
-		coro_sleep(APART_MS);
+	if (left && c->settle_ms < APART_MS_MAX)
+		coro_sleep(c->settle_ms < APART_MS_MIN ? APART_MS_MIN : (uint64_t)c->settle_ms);
+	else if (left)
+		coro_sleep(APART_MS_MAX);
 	return look_at_all(rq, &look, second_look, &left);
 }

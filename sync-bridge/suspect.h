@@ -4,7 +4,7 @@
 
 #include "compare.h"
 
-/* Reads each suspect twice, a second apart. What stands at the same versions, with no message of it
+/* Reads each suspect twice, a second apart (a fifth, where nothing need settle). What stands at the same versions, with no message of it
  * open or young, is drift: it is written down and repaired or held (drift.h). False with c->error.
  * Yields; never fails by unwinding. */
 bool suspects_check(struct request *rq, struct comparison_of_route *c);
