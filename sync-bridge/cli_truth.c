@@ -124,8 +124,8 @@ cli_drift(const struct cli *cli)
 	static const struct column columns[] = { { "id", "ID" }, { "route", "ROUTE" },
 		{ "source_ref", "SOURCE" }, { "target_ref", "TARGET" }, { "kind", "KIND" },
 		{ "field", "FIELD" }, { "source_value", "SOURCE HAS" },
-		{ "target_value", "TARGET HAS" }, { "owner", "OWNER" }, { "age_seconds", "AGE (S)" },
-		{ "state", "STATE" }, { "reason", "REASON" } };
+		{ "target_value", "TARGET HAS" }, { "owner", "OWNER" },
+		{ "age_seconds", "AGE (S)" }, { "state", "STATE" }, { "reason", "REASON" } };
 	static const char *const names[] = { "route", "state", "kind", "limit", NULL };
 	char *path = cli_path(cli,
 			      cli_flag(cli, "state") ? "/api/v1/drift?sort=-id"

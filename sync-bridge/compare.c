@@ -1,4 +1,4 @@
-/* sync-bridge/compare.c -- streams both sides of a route into buckets, and drills into those that differ. */
+/* sync-bridge/compare.c -- streams both sides into buckets, and drills into those that differ. */
 #include "compare.h"
 
 #include <inttypes.h>

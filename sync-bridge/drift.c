@@ -211,8 +211,8 @@ drift_found(struct request *rq, struct comparison_of_route *c, const struct pair
 	for (int i = 0; i < pair->count; i++)
 		note(rq, c, pair, pair->differences[i].field, pair->differences[i].source,
 		     pair->differences[i].target, &standing);
-	log_warn("drift", "route", c->route->name, "record", ref, "kind", kinds[pair->kind], "field",
-		 pair->count ? pair->differences[0].field : "", NULL);
+	log_warn("drift", "route", c->route->name, "record", ref, "kind", kinds[pair->kind],
+		 "field", pair->count ? pair->differences[0].field : "", NULL);
 	if (!c->repair)
 		return true;
 	why = why_held(rq, c, pair, &standing);
@@ -263,8 +263,8 @@ drift_prune(struct request *rq)
 /* ---- the API ---- */
 
 static const char sql_force[] =
-	"WITH asked AS (INSERT INTO reconciliation (requested_by, route, source_ref, settle_seconds)"
-	"  VALUES ($4, $2, $3, 0))"
+	"WITH asked AS (INSERT INTO reconciliation"
+	"  (requested_by, route, source_ref, settle_seconds) VALUES ($4, $2, $3, 0))"
 	" UPDATE drift SET forced = true, updated_at = now(), version = version + 1,"
 	"  reason = 'repair asked for by ' || $4"
 	" WHERE route = $2 AND source_ref = $3 AND state IN ('open', 'held') AND $1::bigint > 0";
@@ -284,7 +284,7 @@ static void hold(struct request *rq, struct record *record, cJSON *body);
 
 static const struct verb verbs[] = {
 	{ .name = "repair", .allow = "operator", .run = repair,
-	  .text = "Compares the record again now and, if it still differs, writes the owner's value." },
+	  .text = "Compares the record now and, if it still differs, writes the owner's value." },
 	{ .name = "hold", .allow = "operator", .params = hold_params, .run = hold,
 	  .text = "Leaves it as it is, with a reason, until somebody asks for its repair." },
 	{ 0 }
@@ -297,7 +297,8 @@ struct entity drift_entity = {
 	.search = "source_ref target_ref field reason",
 	.derived = {
 		{ "age_seconds", COLUMN_INTEGER,
-		  "floor(extract(epoch FROM coalesce(t.ended_at, now()) - t.first_seen_at))::bigint",
+		  "floor(extract(epoch FROM coalesce(t.ended_at, now()) - t.first_seen_at))"
+		  "::bigint",
 		  "Age: seconds since it was first seen, or until it ended." },
 	},
 	.verbs = verbs,

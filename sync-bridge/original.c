@@ -1,4 +1,4 @@
-/* sync-bridge/original.c -- applies condition, mapping and links to records, without sending them. */
+/* sync-bridge/original.c -- applies condition, mapping and links, and sends nothing. */
 #include "original.h"
 
 #include <inttypes.h>

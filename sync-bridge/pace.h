@@ -1,4 +1,4 @@
-/* sync-bridge/pace.h -- keeps long work from holding up the loop, and to so many rows per second. */
+/* sync-bridge/pace.h -- keeps long work from holding up the loop, and to a rate of rows. */
 #ifndef BRIDGE_PACE_H
 #define BRIDGE_PACE_H
 

@@ -9,7 +9,7 @@
 enum drift_kind { DRIFT_NONE, DRIFT_MISSING, DRIFT_EXTRA, DRIFT_DIFFERS };
 
 struct pair {
-	struct original source;     /* text NULL: there is none, and its log does not say how it went */
+	struct original source;     /* text NULL: there is none, nor one in its log */
 	bool deleted;               /* it is gone, but its log says so: source is how it last was */
 	const cJSON *target;        /* NULL: there is none */
 	int64_t target_id, target_version;

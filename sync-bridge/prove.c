@@ -1,4 +1,4 @@
-/* sync-bridge/prove.c -- adds up events, effects, duplicates, gaps, drift and queues to one verdict. */
+/* sync-bridge/prove.c -- adds up events, duplicates, gaps, drift and queues to a verdict. */
 #include "prove.h"
 
 #include <inttypes.h>
@@ -37,7 +37,7 @@ static const char sql_applied[] =
 	"WITH twice AS ("
 	"SELECT source || ':' || entity || ':' || source_id || ' version ' || version"
 	"  || ' was applied by messages ' || string_agg(id::text, ' and ') AS text FROM message"
-	" WHERE state = 'applied' AND type NOT LIKE '%.reconciled'"
+	" WHERE state = 'applied' AND right(type, 11) <> '.reconciled'"
 	" GROUP BY route, source, entity, source_id, version HAVING count(*) > 1)"
 	" SELECT count(*) AS twice, (SELECT text FROM twice LIMIT 1) AS example FROM twice";
 
@@ -53,7 +53,8 @@ static const char sql_found[] =
 	" ELSE ' differs from ' || d.target_ref || ' in ' || d.field || ': '"
 	"  || coalesce(d.source_value, 'null') || ' and ' || coalesce(d.target_value, 'null') END"
 	" AS text FROM drift d JOIN reconciliation r ON r.id = $1"
-	" WHERE d.state IN ('open', 'held') AND d.last_seen_at >= r.started_at ORDER BY d.id LIMIT 3";
+	" WHERE d.state IN ('open', 'held') AND d.last_seen_at >= r.started_at"
+	" ORDER BY d.id LIMIT 3";
 
 /* The sums over all routes and what else was counted. */
 struct proof {
@@ -99,7 +100,7 @@ add_queues(struct request *rq, struct proof *proof, const char *name)
 		proof->holds = proof->holds && more == 0;
 		if (more)
 			say(proof, arena_printf(&rq->arena, "%s: %s", system->name,
-						more < 0 ? error : "has changes not delivered yet"));
+						more < 0 ? error : "has changes to deliver"));
 	}
 	cJSON_AddItemToObject(queues, "undelivered", systems);
 }

@@ -1,4 +1,4 @@
-/* sync-bridge/prove.h -- shows that every change had exactly one effect, or names those that had not. */
+/* sync-bridge/prove.h -- shows that every change had one effect, or names those that had not. */
 #ifndef BRIDGE_PROVE_H
 #define BRIDGE_PROVE_H
 

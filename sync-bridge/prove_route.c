@@ -1,4 +1,4 @@
-/* sync-bridge/prove_route.c -- reads a source's log and a target's references against the messages. */
+/* sync-bridge/prove_route.c -- holds a source's log and a target's records against the messages. */
 #include "prove_route.h"
 
 #include <fnmatch.h>

@@ -20,7 +20,8 @@ struct route_proof {
 
 	/* Of the events the route takes: how each ended. covered: never came or was refused, but a
 	 * later version of the record came through; expired: older than messages are kept. */
-	int64_t events, applied, unchanged, superseded, skipped, covered, expired, refused, open, gaps;
+	int64_t events, applied, unchanged, superseded, skipped, covered, expired;
+	int64_t refused, open, gaps;
 	int64_t targets, behind, unlinked, duplicates;
 	char examples[3][700];
 	int example_count;

@@ -260,8 +260,9 @@ add_hidden_names(struct request *rq, struct text *out, const struct shape_member
 {
 	for (int k = 0; k < member->count; k++)
 		if (!member->names_shown[k])
-			add_name(out, arena_printf(&rq->arena, "%s.%s (the target does not show it)",
-						   member->name, member->names[k]));
+			add_name(out,
+				 arena_printf(&rq->arena, "%s.%s (the target does not show it)",
+					      member->name, member->names[k]));
 }
 
 const char *

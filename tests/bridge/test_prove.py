@@ -1,4 +1,4 @@
-"""tests/bridge/test_prove.py -- the proof holds for a healthy pair, and fails for what is planted."""
+"""tests/bridge/test_prove.py -- the proof holds for a healthy pair, not for what is planted."""
 import json
 import subprocess
 
@@ -81,7 +81,8 @@ PLANTED = {
                                entity = 'opportunity' AND source_id = 1""",
                         "gaps", ("crm:opportunity:1",)),
     "linked twice": ("""INSERT INTO bridge.link (left_ref, right_ref, route, mirror, source_version)
-                        VALUES ('crm:account:1', 'erp:customer:777', 'account-customer', false, 1)""",
+                        VALUES ('crm:account:1', 'erp:customer:777', 'account-customer', false,
+                                1)""",
                      "DELETE FROM bridge.link WHERE right_ref = 'erp:customer:777'",
                      "duplicates", ("crm:account:1 is", "erp:customer:777")),
     "applied twice": ("""INSERT INTO bridge.message (version, route, source, event_id, type, entity,
@@ -96,7 +97,8 @@ PLANTED = {
            INSERT INTO crm.erp_item (external_ref, source_version, product_id, on_hand)
                SELECT external_ref, source_version, product_id, on_hand FROM crm.erp_item""",
         """DELETE FROM crm.erp_item WHERE id > (SELECT min(id) FROM crm.erp_item);
-           ALTER TABLE crm.erp_item ADD CONSTRAINT erp_item_external_ref_key UNIQUE (external_ref)""",
+           ALTER TABLE crm.erp_item
+               ADD CONSTRAINT erp_item_external_ref_key UNIQUE (external_ref)""",
         "duplicates", ("erp:item:1 is at crm twice",)),
     "drift": ("UPDATE erp.customer SET phone = '999' WHERE external_ref = 'crm:account:1'",
               "UPDATE erp.customer SET phone = '0' WHERE external_ref = 'crm:account:1'",

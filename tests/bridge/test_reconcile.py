@@ -1,4 +1,4 @@
-"""tests/bridge/test_reconcile.py -- what both sides hold differently is found, named and made equal."""
+"""tests/bridge/test_reconcile.py -- what differs on both sides is found, named and made equal."""
 import json
 import subprocess
 import time
@@ -129,7 +129,8 @@ def test_it_goes_on_by_itself(pair):
 
 EDITS = {
     "account-customer": (
-        "UPDATE erp.customer SET billing_postal_code = '1234' WHERE external_ref = 'crm:account:{a}'",
+        "UPDATE erp.customer SET billing_postal_code = '1234'"
+        " WHERE external_ref = 'crm:account:{a}'",
         "crm:account:{a}", "billing_postal_code", "01234", "1234", "crm"),
     "product-item": (
         "UPDATE erp.item_price SET unit_price = 10.51 WHERE item_id = (SELECT id FROM erp.item"
@@ -141,10 +142,11 @@ EDITS = {
         " WHERE o.external_ref = 'erp:sales_order:{o}')",
         "erp:sales_order:{o}", "lines[1].delivered", "2.0000", "77.0000", "erp"),
     "delivery-status": (
-        "UPDATE crm.erp_delivery SET carrier = 'Nobody'", "erp:delivery:1", "carrier", None, "Nobody",
-        "erp"),
+        "UPDATE crm.erp_delivery SET carrier = 'Nobody'", "erp:delivery:1",
+        "carrier", None, "Nobody", "erp"),
     "invoice-status": (
-        "UPDATE crm.erp_invoice SET balance = 0", "erp:invoice:1", "balance", "24.48", "0.00", "erp"),
+        "UPDATE crm.erp_invoice SET balance = 0", "erp:invoice:1",
+        "balance", "24.48", "0.00", "erp"),
     "customer-finance": (
         "UPDATE crm.erp_customer SET credit_status = 'hold' WHERE account_id = {a}",
         "erp:customer:1", "credit_status", "ok", "hold", "erp"),
@@ -348,7 +350,8 @@ def test_the_command_waits_and_prints_what_was_found(pair):
 
 def test_the_metrics_tell_of_the_last_reconciliation(pair):
     text = pair.api("bridge").raw("GET", "/metrics").raw.decode()
-    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("reconcile_"))
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines()
+                  if line.startswith("reconcile_"))
     assert time.time() - float(values["reconcile_last_success_timestamp_seconds"]) < 300
     assert float(values["reconcile_rows_compared_total"]) > 0
     assert {f'reconcile_drift_rows{{kind="{k}"}}' for k in ("missing", "extra", "differs")} <= set(
