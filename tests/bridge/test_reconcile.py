@@ -6,9 +6,10 @@ import time
 import pytest
 from api import ApiError
 from business import Business
-from conftest import end_stack, new_stack
+from conftest import ROOT, end_stack, new_stack
 from invariants import (documents_are_mirrored, each_won_deal_has_one_order, lines_are_the_same,
                         mirrored_lines_are_the_same)
+from lone_bridge import lone, one_lone_bridge  # noqa: F401
 from waiting import eventually, idle
 
 SETTLE = {"settle_seconds": 0}
@@ -102,27 +103,81 @@ def test_a_healthy_pair_has_no_drift_on_any_route_and_nothing_is_left_out(pair, 
     assert "agreed_total" in rows["opportunity-order"]["compared"]
 
 
-def test_it_goes_on_by_itself(pair):
-    bridge = pair.api("bridge")
-    pair.processes["bridge"].terminate()
-    assert pair.processes["bridge"].wait(30) == 0
-    pair.options["bridge"]["reconcile-pause"] = "1s"
-    pair.write_config("bridge")
-    pair.start_daemon("bridge")
-    pair.wait_ready("bridge")
+def restart(stack, **options):
+    stack.processes["bridge"].terminate()
+    assert stack.processes["bridge"].wait(30) == 0
+    stack.options["bridge"] = {"reconcile-settle": "1s", "reconcile-rate": "0", **options}
+    stack.write_config("bridge")
+    stack.start_daemon("bridge")
+    stack.wait_ready("bridge")
+    stack.wait_subscribed()
+    return stack.api("bridge")
 
-    def two_more_have_ended():
-        done = [r for r in bridge.all("/reconciliations")
-                if r["requested_by"] is None and r["state"] == "finished"]
-        return len(done) >= 2
-    eventually(two_more_have_ended, 30, 0.2)
-    pair.processes["bridge"].terminate()
-    assert pair.processes["bridge"].wait(30) == 0
-    del pair.options["bridge"]["reconcile-pause"]
-    pair.write_config("bridge")
-    pair.start_daemon("bridge")
-    pair.wait_ready("bridge")
-    pair.wait_subscribed()
+
+@pytest.fixture
+def held_back(pair):
+    """The bridge with other rules: one route holds, one leaves a member out and maps one too many."""
+    path = pair.var / "bridge.json"
+    before = path.read_text()
+    config = json.loads(before)
+    routes = {route["name"]: route for route in config["routes"]}
+    routes["availability"]["repair"] = "hold"
+    routes["account-customer"]["compare"] = {"not": {"phone": "each side has its own"}}
+    mapping = pair.var / "wider.jq"
+    mapping.write_text((ROOT / "sync-bridge/mappings/account_customer.jq").read_text()
+                       + "| . + {password: \"write-only\"}\n")
+    routes["account-customer"]["map"] = str(mapping)
+    path.write_text(json.dumps(config))
+    yield restart(pair, **{"reconcile-pause": "1s"})
+    path.write_text(before)
+    restart(pair)
+
+
+def test_it_goes_on_by_itself_and_a_route_may_hold_and_leave_members_out(pair, held_back):
+    account, product = pair.business["accounts"][0], pair.business["products"][0]
+
+    def two_have_ended():
+        return len([run for run in held_back.all("/reconciliations")
+                    if run["requested_by"] is None and run["state"] == "finished"]) >= 2
+    eventually(two_have_ended, 30, 0.2)
+    pair.sql(f"UPDATE erp.customer SET phone = '9' WHERE external_ref = 'crm:account:{account}';"
+             f"UPDATE crm.erp_item SET reserved = 9 WHERE product_id = {product}")
+
+    def it_is_held():
+        return held_back.get("/drift", route="availability", state="held")["data"]
+    [drift] = eventually(it_is_held, 30, 0.2)
+    assert (drift["field"], drift["reason"]) == ("reserved", "the route holds what differs")
+    run = reconcile(held_back, route="account-customer")
+    assert counts(run) == {}
+    assert run["routes"][0]["not_compared"] == (
+        "phone (each side has its own), password (the target does not show it)")
+    held_back.post(f"/drift/{drift['id']}/repair")
+
+    def it_is_repaired():
+        return held_back.get(f"/drift/{drift['id']}")["state"] == "repaired"
+    eventually(it_is_repaired)
+    pair.sql(f"UPDATE erp.customer SET phone = '111' WHERE external_ref = 'crm:account:{account}'")
+
+
+def test_a_side_that_cannot_be_read_fails_the_run_and_nothing_is_found(pair, bridge):
+    pair.processes["erp"].terminate()
+    assert pair.processes["erp"].wait(30) == 0
+    try:
+        run = bridge.post("/reconciliations", {**SETTLE, "route": "account-customer"})["id"]
+
+        def it_has_failed():
+            found = bridge.get(f"/reconciliations/{run}")
+            return found if found["state"] == "failed" else None
+        failed = eventually(it_has_failed, 30, 0.1)
+        assert failed["reason"].startswith("account-customer: ") and "erp" in failed["reason"]
+        assert counts(failed) == {}
+    finally:
+        pair.start_daemon("erp")
+        pair.wait_ready("erp")
+
+    def erp_is_asked_again():
+        return bridge.get("/status")["systems"]["erp"]["reachable"]
+    eventually(erp_is_asked_again)
 
 
 # ---- what is found ----
@@ -384,3 +439,31 @@ def test_no_repair_is_made_while_business_goes_on_and_sweeps_follow_each_other(p
     for holds in (each_won_deal_has_one_order, lines_are_the_same, documents_are_mirrored,
                   mirrored_lines_are_the_same):
         holds(pair)
+
+
+# ---- systems that answer nonsense ----
+
+NONSENSE = [b"", b"nonsense", b"[]", b"{}", b'{"data":[', b'{"data":{}}', b'{"data":["x"]}',
+            b'{"data":[{"id":1}', b'{"data":[{"id":"1","version":1}]}', b'{"data":[{]}]}',
+            b'{"data":[],"next_cursor":{}}', b'{"data":[{"id":1,"version":1,"name":"\\u0000"}]}',
+            b'{"data":[' + b'{"id":1,"version":1},' * 201 + b'{"id":1,"version":1}]}']
+
+
+def test_a_list_that_is_none_fails_the_run_and_the_bridge_goes_on(lone):
+    lone.start()
+    lone.erp.rule = lambda call: (200, {"data": [], "next_cursor": None}) if (
+        call.method == "GET" and "/customers?" in call.path) else None
+    for body in NONSENSE:
+        lone.crm.rule = lambda call, body=body: (200, body) if (
+            call.method == "GET" and "/accounts?" in call.path) else None
+        run = lone.api.post("/reconciliations", {"route": "account-customer"})["id"]
+
+        def it_has_ended():
+            found = lone.api.get(f"/reconciliations/{run}")
+            return found if found["state"] in ("finished", "failed") else None
+        found = eventually(it_has_ended)
+        assert found["state"] == "failed", body
+        assert found["reason"].startswith("account-customer: "), found
+    lone.crm.rule = lambda call: None
+    lone.account(1)
+    assert lone.ended("account", 1)["state"] == "applied"
