@@ -116,7 +116,7 @@ def restart(stack, **options):
 
 @pytest.fixture
 def held_back(pair):
-    """The bridge with other rules: one route holds, one leaves a member out and maps one too many."""
+    """Other rules: one route holds, one leaves a member out and maps one that is not there."""
     path = pair.var / "bridge.json"
     before = path.read_text()
     config = json.loads(before)
