@@ -5,11 +5,14 @@
 #include "config.h"
 #include "daemon.h"
 #include "explain.h"
+#include "drift.h"
 #include "inbox.h"
 #include "lane.h"
 #include "links.h"
 #include "messages.h"
 #include "simulate.h"
+#include "prove.h"
+#include "reconcile.h"
 #include "status.h"
 #include "subscribe.h"
 #include "sweep.h"
@@ -19,7 +22,8 @@ extern const struct migration daemon_migrations[];
 
 static const char *const roles[] = { "admin", "operator", "viewer", NULL };
 
-static struct entity *const entities[] = { &message_entity, NULL };
+static struct entity *const entities[] = { &message_entity, &reconciliation_entity, &drift_entity,
+					  NULL };
 
 static struct route routes[] = {
 	{ .method = "POST", .pattern = "/api/v1/inbox/{system}", .handle = inbox_post,
@@ -35,6 +39,11 @@ static struct route routes[] = {
 	  .allow = "operator", .flags = ROUTE_NO_TRANSACTION,
 	  .summary = "What a changed mapping or condition would do with a route's last changes; "
 		     "nothing is touched." },
+	{ .method = "GET", .pattern = "/api/v1/proof", .handle = prove_get, .allow = "operator",
+	  .summary = "Whether every change had exactly one effect, with the numbers behind it." },
+	{ .method = "POST", .pattern = "/api/v1/reconciliations", .handle = reconcile_post,
+	  .allow = "operator",
+	  .summary = "Compares both sides now: {route?, record?, repair?, settle_seconds?}." },
 	{ .method = "GET", .pattern = "/api/v1/status", .handle = status_get, .allow = "*",
 	  .summary = "Backlog and last effect of each route, and whether every queue is empty." },
 	{ .method = "GET", .pattern = "/api/v1/traces/{entity}/{id}", .handle = trace_get,
@@ -45,6 +54,8 @@ static struct route routes[] = {
 
 static const struct job jobs[] = {
 	{ .name = "prune messages", .seconds = 3600, .run = messages_prune },
+	{ .name = "reconcile", .seconds = 0, .run = reconcile_job },
+	{ .name = "prune reconciliations", .seconds = 3600, .run = reconcile_prune },
 	{ 0 }
 };
 
@@ -61,6 +72,16 @@ static const struct option options[] = {
 	{ .name = "retention-days", .type = OPTION_COUNT, .initial = "90", .min = 1, .max = 36500,
 	  .value_number = &bridge_options.retention_days,
 	  .text = "Messages that ended longer ago are deleted." },
+	{ .name = "reconcile-pause", .type = OPTION_DURATION, .initial = "5min", .min = 1000,
+	  .max = 86400000, .value_number = &bridge_options.reconcile_pause,
+	  .text = "All that crosses is compared again this long after the last time." },
+	{ .name = "reconcile-rate", .type = OPTION_COUNT, .initial = "5000", .min = 0,
+	  .max = 1000000, .value_number = &bridge_options.reconcile_rate,
+	  .text = "Records compared per second at most, so that live traffic is not held up; "
+		  "0 is no limit." },
+	{ .name = "reconcile-settle", .type = OPTION_DURATION, .initial = "30s", .min = 0,
+	  .max = 3600000, .value_number = &bridge_options.reconcile_settle,
+	  .text = "What changed so short a time ago is left for the next comparison." },
 	{ .name = "admin-token", .type = OPTION_TEXT, .secret = true,
 	  .value_text = &bridge_options.admin_token,
 	  .text = "Token of the commands; the variable BRIDGE_TOKEN goes before it." },

@@ -54,6 +54,14 @@ struct bridge_route {
 	char last_effect[32];      /* time of its last effect, in the leading process; "" */
 	char told_effect[32];      /* as the table has it */
 	bool mirror;               /* the target is a picture; no link means it */
+
+	/* Reconciliation, see reconcile.h. */
+	bool hold;                 /* what differs is reported and left; otherwise the source's
+				    * value is written again */
+	struct mapping *compare_when;   /* which records are to be at the target; NULL: "when", and
+					 * those that have crossed */
+	const char **not_compared; /* members that are left out, NULL-terminated, and why */
+	const char **not_compared_why;
 };
 
 struct bridge {
@@ -108,6 +116,9 @@ struct bridge_options {
 	long inbox_limit;
 	long retention_days;
 	const char *admin_token;
+	long reconcile_pause;      /* ms */
+	long reconcile_rate;       /* rows per second, 0: no limit */
+	long reconcile_settle;     /* ms */
 };
 extern struct bridge_options bridge_options;
 

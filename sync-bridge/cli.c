@@ -18,6 +18,11 @@ static const struct cli_command commands[] = {
 	{ "explain", "REF", cli_explain },
 	{ "simulate", "ROUTE [--map FILE] [--when TEXT] [--last N] [--samples N]", cli_simulate },
 	{ "trace", "ENTITY ID [--system SYSTEM]", cli_trace },
+	{ "reconcile", "[--route ROUTE] [--record REF] [--dry-run]", cli_reconcile },
+	{ "drift", "[--route ROUTE] [--state STATE] [--kind KIND] [--limit N]", cli_drift },
+	{ "drift repair", "ID", cli_drift_repair },
+	{ "drift hold", "ID --reason TEXT", cli_drift_hold },
+	{ "prove", "", cli_prove },
 	{ 0 }
 };
 

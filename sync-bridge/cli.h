@@ -57,5 +57,10 @@ int cli_skip(const struct cli *cli);
 int cli_trace(const struct cli *cli);
 int cli_explain(const struct cli *cli);
 int cli_simulate(const struct cli *cli);
+int cli_reconcile(const struct cli *cli);
+int cli_drift(const struct cli *cli);
+int cli_drift_repair(const struct cli *cli);
+int cli_drift_hold(const struct cli *cli);
+int cli_prove(const struct cli *cli);
 
 #endif

@@ -9,7 +9,7 @@
 #include "app/settings.h"
 #include "bridge.h"
 
-#define TIMEOUT_MS 30000
+long cli_timeout_ms = 30000;
 
 struct reply {
 	char *text;
@@ -153,7 +153,7 @@ cli_call(const char *method, const char *path, const char *body, char **raw)
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &reply);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)TIMEOUT_MS);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, cli_timeout_ms);
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	code = curl_easy_perform(curl);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);

@@ -8,6 +8,9 @@
  * to the reply's text (malloced) when it is not NULL. */
 jv cli_call(const char *method, const char *path, const char *body, char **raw);
 
+/* How long a call may take. */
+extern long cli_timeout_ms;
+
 /* Percent-encoded, malloced. */
 char *cli_encode(const char *text);
 

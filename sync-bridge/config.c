@@ -30,7 +30,9 @@ static const char *const bridge_keys[] = { "name",    "public_url", "mappings",
 					   "systems", "routes",     NULL };
 static const char *const system_keys[] = { "url", "token", "secret", "skip_origin", NULL };
 static const char *const route_keys[] = { "name", "from", "entity", "source_path", "events", "when",
-	"skip_reason", "to", "target", "path", "map", "answer", "mirror", NULL };
+	"skip_reason", "to", "target", "path", "map", "answer", "mirror", "repair", "compare",
+	NULL };
+static const char *const compare_keys[] = { "when", "not", NULL };
 
 _Noreturn static void refuse(const char *place, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -271,6 +273,40 @@ read_mapping(const char *place, const cJSON *node, struct bridge_route *route)
 	route->map = mapping_add(path, program);
 }
 
+/* "repair": "owner" or "hold"; "compare": {"when": ..., "not": {"<member>": "<why>"}} */
+static void
+read_compare(const char *place, const cJSON *node, struct bridge_route *route)
+{
+	const char *repair = optional(place, node, "repair");
+	const cJSON *compare = json_get(node, "compare");
+	const cJSON *not = json_get(compare, "not");
+	const char *when;
+	const cJSON *member;
+	int count = 0;
+
+	if (repair && strcmp(repair, "owner") != 0 && strcmp(repair, "hold") != 0)
+		refuse(place, "\"repair\" must be \"owner\" or \"hold\"");
+	route->hold = repair && strcmp(repair, "hold") == 0;
+	place = arena_printf(&config_request.arena, "%s: compare", place);
+	if (compare)
+		only_keys(place, compare, compare_keys);
+	when = compare ? optional(place, compare, "when") : NULL;
+	if (when)
+		route->compare_when = mapping_add(
+			arena_printf(&config_request.arena, "%s: %s: \"when\"", config_file, place),
+			when);
+	if (not && !cJSON_IsObject(not))
+		refuse(place, "\"not\" must be an object of members and why each is left out");
+	route->not_compared = arena_array(&config_request.arena, const char *,
+					  (size_t)cJSON_GetArraySize(not) + 1);
+	route->not_compared_why = arena_array(&config_request.arena, const char *,
+					      (size_t)cJSON_GetArraySize(not) + 1);
+	cJSON_ArrayForEach(member, not) {
+		route->not_compared_why[count] = required(place, not, member->string);
+		route->not_compared[count++] = member->string;
+	}
+}
+
 static void
 read_route(const cJSON *node, int index, struct bridge_route *route)
 {
@@ -296,6 +332,7 @@ read_route(const cJSON *node, int index, struct bridge_route *route)
 	if (mirror && !cJSON_IsBool(mirror))
 		refuse(place, "\"mirror\" must be true or false");
 	route->mirror = cJSON_IsTrue(mirror);
+	read_compare(place, node, route);
 	read_mapping(place, node, route);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "drift.h"
 #include "event/schedule.h"
 #include "links.h"
 #include "mapping.h"
@@ -64,7 +65,8 @@ is_pulled(const struct delivery *d)
 {
 	const char *dot = strrchr(d->message->type, '.');
 
-	return d->above || (dot && strcmp(dot, ".pulled") == 0);
+	return d->above || (dot && strcmp(dot, ".pulled") == 0) ||
+	       drift_is_repair(d->message->type);
 }
 
 /* What has crossed stays in step, and what others need crosses, whatever "when" says. */
@@ -176,6 +178,8 @@ put(struct request *rq, struct delivery *d, const cJSON *body)
 		.source_version = message->version,
 	};
 
+	if (drift_is_repair(message->type))
+		call.match_version = drift_target_version(rq, message->body);
 	message_ref(message, ref);
 	call.path = arena_printf(&rq->arena, "/api/v1/%s/by-ref/%s", message->route->path, ref);
 	system_call(rq, to, &call);
@@ -183,12 +187,17 @@ put(struct request *rq, struct delivery *d, const cJSON *body)
 		/* The mapping gives another body than an attempt whose answer was lost. */
 		call = (struct call){ .method = call.method, .path = call.path, .body = call.body,
 			.source_version = call.source_version,
+			.match_version = call.match_version,
 			.key = arena_printf(&rq->arena, "%s:%d.%d", call.key, message->round,
 					    message->attempts) };
 		system_call(rq, to, &call);
 	}
 	if (call.result == CALL_DONE) {
 		applied(rq, d, &call);
+	} else if (call.result == CALL_REFUSED && call.status == 412 && call.match_version) {
+		/* Somebody wrote after it was compared; what stands then is compared again. */
+		d->counted = true;
+		deliver_settle(d, STATE_SUPERSEDED, call.code, call.reason);
 	} else if (call.result == CALL_REFUSED) {
 		d->counted = true;
 		deliver_reject(d, call.code, call.reason, call.remedy);
@@ -220,6 +229,9 @@ answer_body(struct request *rq, const struct delivery *d)
 	cJSON *body;
 
 	if (!accepted && !rejected)
+		return NULL;
+	/* That a repair is refused does not undo what was accepted. */
+	if (rejected && drift_is_repair(m->type))
 		return NULL;
 	/* Told already, and nothing has changed. */
 	if (rejected && m->code && m->reason && d->reason && strcmp(m->code, d->code) == 0 &&

@@ -30,6 +30,9 @@ static const char sql_learn[] =
 	" UPDATE message SET state = 'received', waiting_for = NULL, next_at = NULL"
 	" WHERE waiting_for IN ($1, $2)";
 
+static const char sql_drop[] =
+	"DELETE FROM link WHERE left_ref = $1 AND starts_with(right_ref, $2) RETURNING right_ref";
+
 static const char sql_list[] =
 	"SELECT json_build_object('id', l.id, 'left', l.left_ref, 'right', l.right_ref,"
 	" 'route', l.route, 'mirror', l.mirror, 'source_version', l.source_version,"
@@ -151,6 +154,82 @@ links_find(struct request *rq, const char *ref, const struct bridge_system *syst
 {
 	links_warm(rq, &ref, 1, system);
 	return links_known(ref, system);
+}
+
+struct place {
+	const char *ref;
+	int index;
+};
+
+static int
+by_ref(const void *a, const void *b)
+{
+	return strcmp(((const struct place *)a)->ref, ((const struct place *)b)->ref);
+}
+
+/* The first place of the reference, NULL when it is none of them. */
+static struct place *
+place_of(struct place *places, int count, const char *ref)
+{
+	const struct place wanted = { .ref = ref };
+	struct place *at = bsearch(&wanted, places, (size_t)count, sizeof(*places), by_ref);
+
+	while (at && at > places && strcmp(at[-1].ref, ref) == 0)
+		at--;
+	return at;
+}
+
+void
+links_lookup(struct request *rq, const char *const *refs, int count,
+	     const struct bridge_system *system, int64_t *ids)
+{
+	struct place *places = arena_array(&rq->arena, struct place, (size_t)count + 1);
+	struct rows *found;
+	struct ref other;
+
+	memset(ids, 0, sizeof(*ids) * (size_t)count);
+	if (!count)
+		return;
+	for (int i = 0; i < count; i++)
+		places[i] = (struct place){ .ref = refs[i], .index = i };
+	qsort(places, (size_t)count, sizeof(*places), by_ref);
+	found = db_all(rq, sql_find, P_TEXT(refs_array(rq, refs, count)),
+		       P_TEXT(arena_printf(&rq->arena, "%s:", system->name)));
+	for (int i = 0; i < rows_count(found); i++) {
+		struct row *row = rows_at(found, i);
+		struct place *at = place_of(places, count, row_at(row, 0));
+
+		for (; at && at < places + count && strcmp(at->ref, row_at(row, 0)) == 0; at++)
+			if (ref_parse(row_at(row, 1), &other))
+				ids[at->index] = other.id;
+	}
+}
+
+static void
+forget(const char *ref, const char *system)
+{
+	char key[REF_MAX + 44];
+	struct kept *entry;
+
+	make_key(key, ref, system);
+	HASH_FIND_STR(kept, key, entry);
+	if (!entry)
+		return;
+	HASH_DEL(kept, entry);
+	free(entry->key);
+	free(entry);
+}
+
+void
+links_drop(struct request *rq, const char *left, const struct bridge_system *system)
+{
+	struct rows *gone = db_all(rq, sql_drop, P_TEXT(left),
+				   P_TEXT(arena_printf(&rq->arena, "%s:", system->name)));
+	struct ref own;
+
+	forget(left, system->name);
+	for (int i = 0; i < rows_count(gone) && ref_parse(left, &own); i++)
+		forget(row_at(rows_at(gone, i), 0), own.system);
 }
 
 void

@@ -20,6 +20,14 @@ void links_warm(struct request *rq, const char *const *refs, int count,
 /* From memory alone: 0 when it is not known here. */
 int64_t links_known(const char *ref, const struct bridge_system *system);
 
+/* As the table has it now, kept or not: ids[i] becomes the id at the system of refs[i], 0 without a
+ * link. One statement; nothing is kept. Yields; may fail. */
+void links_lookup(struct request *rq, const char *const *refs, int count,
+		  const struct bridge_system *system, int64_t *ids);
+
+/* A link turned out to be no more: the record at the target is gone. Yields; may fail. */
+void links_drop(struct request *rq, const char *left, const struct bridge_system *system);
+
 /* Keeps a link that is committed. */
 void links_remember(const char *left, const char *right);
 

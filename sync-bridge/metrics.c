@@ -6,6 +6,7 @@
 #include "db/db.h"
 #include "lane.h"
 #include "outcome.h"
+#include "reconcile.h"
 #include "status.h"
 
 static const char sql_states[] =
@@ -74,4 +75,5 @@ status_metrics(struct request *rq, struct text *out)
 			  row_at(rows_at(states, i), 1));
 	head(out, "bridge_oldest_age_seconds", "gauge", "Age of the oldest unfinished message.");
 	text_addf(out, "bridge_oldest_age_seconds %s\n", row_text(db_one(rq, sql_oldest), "age"));
+	reconcile_metrics(rq, out);
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "db/db.h"
+#include "drift.h"
 #include "finish.sql.h"
 #include "lane.h"
 #include "links.h"
@@ -54,13 +55,14 @@ count_latency(const char *seconds)
 	latency.sum += value;
 }
 
-/* References hold no quotes (see ref_parse); NULL unless rejected. */
+/* References hold no quotes (see ref_parse); NULL unless rejected. A refused repair is not taken up
+ * again: the next reconciliation makes another. */
 static const char *
 depends(struct request *rq, const struct delivery *d)
 {
 	struct text out = text_in(&rq->arena);
 
-	if (d->state != STATE_REJECTED || !d->ref_count)
+	if (d->state != STATE_REJECTED || !d->ref_count || drift_is_repair(d->message->type))
 		return NULL;
 	text_add(&out, "{");
 	for (int i = 0; i < d->ref_count && i < DEPENDS_MAX; i++)

@@ -94,8 +94,8 @@ routes_state(struct request *rq)
 }
 
 /* 1: it has changes to send to someone; 0: none; -1: it does not say, *error is why. */
-static int
-undelivered(struct request *rq, struct bridge_system *system, const char **error)
+int
+status_undelivered(struct request *rq, struct bridge_system *system, const char **error)
 {
 	struct call call = {
 		.method = "GET",
@@ -116,7 +116,7 @@ static cJSON *
 system_state_json(struct request *rq, struct bridge_system *system, bool *empty)
 {
 	const char *error;
-	int more = undelivered(rq, system, &error);
+	int more = status_undelivered(rq, system, &error);
 	cJSON *item = cJSON_CreateObject();
 	struct told told;
 

@@ -14,6 +14,7 @@
 
 #define PAUSE_MS 10000
 #define REPLY_MAX (1024 * 1024)
+#define RAW_MAX (16 * 1024 * 1024)
 #define REASON_MAX 1800
 
 bool
@@ -168,7 +169,7 @@ send_call(struct request *rq, struct bridge_system *system, struct call *call,
 
 	http->method = call->method;
 	http->url = arena_printf(&rq->arena, "%s%s", system->url, call->path);
-	http->reply_max = REPLY_MAX;
+	http->reply_max = call->raw ? RAW_MAX : REPLY_MAX;
 	http->headers[n++] = (struct http_pair){ "Authorization",
 		arena_printf(&rq->arena, "Bearer %s", system->token) };
 	http->headers[n++] = (struct http_pair){ "traceparent", rq->traceparent };
@@ -182,6 +183,9 @@ send_call(struct request *rq, struct bridge_system *system, struct call *call,
 	if (call->source_version)
 		http->headers[n++] = (struct http_pair){ "Source-Version",
 			arena_printf(&rq->arena, "%" PRId64, call->source_version) };
+	if (call->match_version)
+		http->headers[n++] = (struct http_pair){ "If-Match",
+			arena_printf(&rq->arena, "\"%" PRId64 "\"", call->match_version) };
 	http->allow_plain = settings.allow_plain_http;
 	http_call(rq, http);
 }
@@ -214,7 +218,9 @@ system_call(struct request *rq, struct bridge_system *system, struct call *call)
 		failed(system, probe, false, call->reason);
 		return;
 	}
-	if (http.reply && http.reply_length)
+	if (call->raw && http.status >= 200 && http.status < 300)
+		call->text = http.reply ? http.reply : "";
+	else if (http.reply && http.reply_length)
 		call->json = json_parse(rq, http.reply, http.reply_length, &error);
 	if (!cJSON_IsObject(call->json))
 		call->json = NULL;

@@ -19,10 +19,13 @@ struct call {
 	const char *body;            /* NULL: none */
 	const char *key;             /* Idempotency-Key, NULL: none */
 	int64_t source_version;      /* 0: none */
+	int64_t match_version;       /* If-Match, 0: none */
+	bool raw;                    /* a success is left as text (16 MiB at most), json is NULL */
 
 	enum call_result result;
 	int status;
 	cJSON *json;                 /* NULL when the body is no JSON object */
+	const char *text;            /* of a raw call, NUL-terminated; NULL otherwise */
 	const char *code, *reason, *remedy;
 	int retry_after;             /* seconds */
 };

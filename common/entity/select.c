@@ -90,6 +90,12 @@ include_read(struct list *list, struct choice *choice, const char *text)
 		int lines = lines_index(list->plan, piece);
 		bool repeated = false;
 
+		if (strcmp(piece, "*") == 0) {
+			for (int i = 0; i < list->plan->line_count; i++)
+				choice->lines[i] = true;
+			continue;
+		}
+
 		for (int i = 0; i < count; i++)
 			repeated = repeated || strcmp(seen[i], piece) == 0;
 		if (repeated || count == 8)

@@ -20,7 +20,7 @@ upsert_begin(struct request *rq, struct writing *w)
 	const struct entity_plan *plan = w->entity->plan;
 
 	w->record = record_lock_ref(rq, w->entity, w->ref);
-	if (!w->record || !plan->by_source_version || !w->source_version)
+	if (!w->record || !plan->by_source_version || !w->source_version || w->compared)
 		return true;
 	if (row_id(w->record->row, "source_version") < w->source_version)
 		return true;
@@ -90,6 +90,7 @@ entity_upsert(struct request *rq)
 	struct writing w = {
 		.entity = (struct entity *)rq->http->route->arg,
 		.ref = http_param(rq, "external_ref"),
+		.compared = http_header(rq, "If-Match") != NULL,
 	};
 	struct problems problems = { .rq = rq };
 

@@ -23,6 +23,7 @@ struct writing {
 	bool internal;          /* from a verb or hook: computed columns may be set */
 	const char *ref;        /* external_ref it came by, NULL */
 	int64_t source_version; /* 0: not given */
+	bool compared;          /* If-Match says what is overwritten, not the version */
 	enum write_result result;
 };
 

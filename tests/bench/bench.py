@@ -13,6 +13,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "script"), str(ROOT / "tests/support")]
 
+import reconcile  # noqa: E402
 from reference import Script, StatementLog  # noqa: E402
 from stack import DAEMONS, Stack  # noqa: E402
 from waiting import eventually, idle  # noqa: E402
@@ -274,8 +275,14 @@ def bench_footprint(stack, figures):
         figures.at_most(f"{daemon} resident when idle", resident, "MB", 25)
 
 
+# ---- both sides compared ----
+
+def bench_reconcile(stack, figures):
+    reconcile.bench(stack, figures, make_accounts, paced, SECONDS)
+
+
 ALL = {"footprint": bench_footprint, "read": bench_read, "latency": bench_latency,
-       "drain": bench_drain, "create": bench_create}
+       "drain": bench_drain, "reconcile": bench_reconcile, "create": bench_create}
 
 
 def main():

@@ -54,6 +54,11 @@ def change(lone, path, value):
     (["routes", 2, "map"], "nowhere.jq", "nowhere.jq"),
     (["routes", 0, "when"], ".record.type ==", 'routes[0] (account-customer): \\"when\\", line 1'),
     (["routes", 3, "mirror"], "yes", 'mirror\\" must be true or false'),
+    (["routes", 0, "repair"], "maybe", 'repair\\" must be \\"owner\\" or \\"hold'),
+    (["routes", 0, "compare"], {"whn": "true"}, 'compare: unknown key \\"whn\\"'),
+    (["routes", 0, "compare"], {"not": ["phone"]}, "must be an object of members"),
+    (["routes", 0, "compare"], {"not": {"phone": 1}}, "must be a text"),
+    (["routes", 0, "compare"], {"when": ".x ="}, "compare: "),
 ])
 def test_a_wrong_value_stops_the_start_and_is_named(lone, path, value, said):
     error = refused(lone, change(lone, path, value))
