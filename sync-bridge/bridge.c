@@ -7,7 +7,10 @@
 #include "inbox.h"
 #include "lane.h"
 #include "links.h"
+#include "bulk.h"
 #include "messages.h"
+#include "pause.h"
+#include "shard.h"
 #include "status.h"
 #include "subscribe.h"
 #include "sweep.h"
@@ -24,8 +27,26 @@ static struct route routes[] = {
 	  .summary = "Takes in a signed change of a system." },
 	{ .method = "GET", .pattern = "/api/v1/links", .handle = links_list, .allow = "*",
 	  .summary = "What a record of one system is in the others: ?ref=crm:account:42." },
+	{ .method = "POST", .pattern = "/api/v1/messages/retry", .handle = bulk_retry,
+	  .allow = "operator",
+	  .summary = "Takes up again all messages that the filter names, dead letters by default." },
+	{ .method = "POST", .pattern = "/api/v1/messages/skip", .handle = bulk_skip,
+	  .allow = "operator",
+	  .summary = "Ends all messages that the filter names without effect, with a reason." },
 	{ .method = "GET", .pattern = "/api/v1/routes", .handle = status_routes, .allow = "*",
 	  .summary = "What crosses, from where to where, and by which mapping." },
+	{ .method = "POST", .pattern = "/api/v1/routes/{name}/pause", .handle = pause_route,
+	  .allow = "operator",
+	  .summary = "Halts a route: its messages are taken in and wait as they are." },
+	{ .method = "POST", .pattern = "/api/v1/routes/{name}/resume", .handle = resume_route,
+	  .allow = "operator", .summary = "Lets a paused route go on." },
+	{ .method = "GET", .pattern = "/api/v1/systems", .handle = status_systems, .allow = "*",
+	  .summary = "The systems, how each answers, and whether one is paused." },
+	{ .method = "POST", .pattern = "/api/v1/systems/{name}/pause", .handle = pause_system,
+	  .allow = "operator",
+	  .summary = "Halts all that goes to a system; its own changes are taken in." },
+	{ .method = "POST", .pattern = "/api/v1/systems/{name}/resume", .handle = resume_system,
+	  .allow = "operator", .summary = "Lets what is for a paused system go on." },
 	{ .method = "GET", .pattern = "/api/v1/status", .handle = status_get, .allow = "*",
 	  .summary = "Backlog and last effect of each route, and whether every queue is empty." },
 	{ 0 }
@@ -49,6 +70,10 @@ static const struct option options[] = {
 	{ .name = "retention-days", .type = OPTION_COUNT, .initial = "90", .min = 1, .max = 36500,
 	  .value_number = &bridge_options.retention_days,
 	  .text = "Messages that ended longer ago are deleted." },
+	{ .name = "lease", .type = OPTION_COUNT, .initial = "30", .min = 2, .max = 3600,
+	  .value_number = &bridge_options.lease,
+	  .text = "Seconds of silence after which another bridge process takes the work of one "
+		  "that is frozen; a dead one's is taken at once." },
 	{ .name = "admin-token", .type = OPTION_TEXT, .secret = true,
 	  .value_text = &bridge_options.admin_token,
 	  .text = "Token of the commands (status, messages, retry, skip, links, routes); the "
@@ -61,6 +86,7 @@ start(struct app *app)
 {
 	bridge_config_load(bridge_options.config);
 	sweep_start();
+	shard_start();
 	subscribe_start();
 }
 
@@ -68,6 +94,7 @@ static void
 stop(struct app *app)
 {
 	sweep_stop();
+	shard_stop();
 	subscribe_stop();
 }
 

@@ -6,18 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli_control.h"
 #include "cli_http.h"
 
 struct flags {
 	bool json;
-	const char *state, *route, *limit, *reason;
-	const char *argument;      /* the one that is no flag */
+	const char *state, *route, *limit, *reason, *entity, *from, *to;
+	const char *argument;      /* the first that is no flag */
+	const char *second;
 };
 
 struct command {
 	const char *name;
 	const char *usage;
-	bool needs_argument;
+	int least, most;           /* arguments */
 	int (*run)(const struct flags *flags);
 };
 
@@ -25,17 +27,23 @@ static int status(const struct flags *flags);
 static int messages(const struct flags *flags);
 static int retry(const struct flags *flags);
 static int skip(const struct flags *flags);
+static int pause_it(const struct flags *flags);
+static int resume_it(const struct flags *flags);
 static int links(const struct flags *flags);
 static int routes(const struct flags *flags);
 
 static const struct command commands[] = {
-	{ "status", "status [--json]", false, status },
-	{ "messages", "messages [--state STATE] [--route ROUTE] [--limit N] [--json]", false,
+	{ "status", "status [--json]", 0, 0, status },
+	{ "messages", "messages [--state STATE] [--route ROUTE] [--limit N] [--json]", 0, 0,
 	  messages },
-	{ "retry", "retry ID [--json]", true, retry },
-	{ "skip", "skip ID --reason TEXT [--json]", true, skip },
-	{ "links", "links REF [--json]", true, links },
-	{ "routes", "routes [--json]", false, routes },
+	{ "retry", "retry ID | [--state STATE] [--route ROUTE] [--entity ENTITY] [--from ID|TIME] "
+		   "[--to ID|TIME] [--limit N] [--json]", 0, 1, retry },
+	{ "skip", "skip ID | [--state STATE] [--route ROUTE] ... --reason TEXT [--json]", 0, 1,
+	  skip },
+	{ "pause", "pause route|system NAME --reason TEXT [--json]", 2, 2, pause_it },
+	{ "resume", "resume route|system NAME [--json]", 2, 2, resume_it },
+	{ "links", "links REF [--json]", 1, 1, links },
+	{ "routes", "routes [--json]", 0, 0, routes },
 	{ 0 }
 };
 
@@ -61,7 +69,9 @@ parse_flags(int argc, char **argv, struct flags *flags)
 		const char *name;
 		const char **value;
 	} known[] = { { "--state", &flags->state }, { "--route", &flags->route },
-		      { "--limit", &flags->limit }, { "--reason", &flags->reason } };
+		      { "--limit", &flags->limit }, { "--reason", &flags->reason },
+		      { "--entity", &flags->entity }, { "--from", &flags->from },
+		      { "--to", &flags->to } };
 
 	for (int i = 1; i < argc; i++) {
 		const char **value = NULL;
@@ -75,6 +85,8 @@ parse_flags(int argc, char **argv, struct flags *flags)
 			flags->json = true;
 		else if (argv[i][0] != '-' && !flags->argument)
 			flags->argument = argv[i];
+		else if (argv[i][0] != '-' && !flags->second)
+			flags->second = argv[i];
 		else
 			return false;
 	}
@@ -85,12 +97,14 @@ int
 cli_run(int argc, char **argv)
 {
 	struct flags flags = { 0 };
+	int count;
 
 	for (const struct command *command = commands; command->name; command++) {
 		if (strcmp(argv[0], command->name) != 0)
 			continue;
 		if (!parse_flags(argc, argv, &flags) ||
-		    command->needs_argument != !!flags.argument) {
+		    (count = !!flags.argument + !!flags.second) < command->least ||
+		    count > command->most) {
 			fprintf(stderr, "usage: sync-bridge --config FILE %s\n", command->usage);
 			return 2;
 		}
@@ -197,11 +211,12 @@ status(const struct flags *flags)
 {
 	static const struct column systems[] = { { "name", "SYSTEM" }, { "breaker", "BREAKER" },
 		{ "reachable", "REACHABLE" }, { "subscribed", "SUBSCRIBED" },
-		{ "undelivered", "UNDELIVERED" }, { "error", "ERROR" } };
+		{ "undelivered", "UNDELIVERED" }, { "paused", "PAUSED" },
+		{ "error", "ERROR" } };
 	static const struct column columns[] = { { "name", "ROUTE" }, { "pending", "PENDING" },
 		{ "waiting", "WAITING" }, { "retrying", "RETRYING" }, { "rejected", "REJECTED" },
 		{ "dead", "DEAD" }, { "oldest_age_seconds", "OLDEST (S)" },
-		{ "last_effect_at", "LAST EFFECT" } };
+		{ "last_effect_at", "LAST EFFECT" }, { "paused", "PAUSED" } };
 	int exit_status;
 	jv json = ask(flags, "GET", "/api/v1/status", NULL, &exit_status);
 	jv idle;
@@ -210,9 +225,9 @@ status(const struct flags *flags)
 		return exit_status;
 	idle = jv_object_get(jv_copy(json), jv_string("idle"));
 	puts(jv_get_kind(idle) == JV_KIND_TRUE ? "idle: every queue is empty\n" : "at work\n");
-	print_table(named_rows(jv_object_get(jv_copy(json), jv_string("systems"))), systems, 6);
+	print_table(named_rows(jv_object_get(jv_copy(json), jv_string("systems"))), systems, 7);
 	printf("\n");
-	print_table(jv_object_get(json, jv_string("routes")), columns, 8);
+	print_table(jv_object_get(json, jv_string("routes")), columns, 9);
 	return 0;
 }
 
@@ -282,8 +297,31 @@ act(const struct flags *flags, const char *verb, const char *body)
 }
 
 static int
+act_on_many(const struct flags *flags, const char *verb)
+{
+	const struct cli_filter filter = { .state = flags->state, .route = flags->route,
+		.entity = flags->entity, .from = flags->from, .to = flags->to,
+		.limit = flags->limit };
+
+	return cli_bulk(verb, &filter, flags->reason, flags->json);
+}
+
+/* All dead letters at once would be a slip of the hand: something must say which. */
+static bool
+names_many(const struct flags *flags)
+{
+	return flags->state || flags->route || flags->entity || flags->from || flags->to;
+}
+
+static int
 retry(const struct flags *flags)
 {
+	if (!flags->argument && !names_many(flags)) {
+		fprintf(stderr, "sync-bridge: retry needs an ID, or flags that say which\n");
+		return 2;
+	}
+	if (!flags->argument)
+		return act_on_many(flags, "retry");
 	return act(flags, "retry", "{}");
 }
 
@@ -297,11 +335,33 @@ skip(const struct flags *flags)
 		fprintf(stderr, "sync-bridge: skip needs --reason TEXT\n");
 		return 2;
 	}
+	if (!flags->argument && !names_many(flags)) {
+		fprintf(stderr, "sync-bridge: skip needs an ID, or flags that say which\n");
+		return 2;
+	}
+	if (!flags->argument)
+		return act_on_many(flags, "skip");
 	body = jv_object_set(jv_object(), jv_string("reason"), jv_string(flags->reason));
 	body = jv_dump_string(body, 0);
 	exit_status = act(flags, "skip", jv_string_value(body));
 	jv_free(body);
 	return exit_status;
+}
+
+static int
+pause_it(const struct flags *flags)
+{
+	if (!flags->reason) {
+		fprintf(stderr, "sync-bridge: pause needs --reason TEXT\n");
+		return 2;
+	}
+	return cli_pause(flags->argument, flags->second, flags->reason, flags->json);
+}
+
+static int
+resume_it(const struct flags *flags)
+{
+	return cli_pause(flags->argument, flags->second, NULL, flags->json);
 }
 
 static int

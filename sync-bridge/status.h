@@ -8,6 +8,7 @@ struct text;
 
 void status_get(struct request *rq);      /* GET /api/v1/status */
 void status_routes(struct request *rq);   /* GET /api/v1/routes */
+void status_systems(struct request *rq);  /* GET /api/v1/systems */
 
 /* Adds the bridge's lines to the Prometheus page. Yields. */
 void status_metrics(struct request *rq, struct text *out);
