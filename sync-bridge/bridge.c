@@ -29,10 +29,10 @@ static struct route routes[] = {
 	  .summary = "What a record of one system is in the others: ?ref=crm:account:42." },
 	{ .method = "POST", .pattern = "/api/v1/messages/retry", .handle = bulk_retry,
 	  .allow = "operator",
-	  .summary = "Takes up again all messages that the filter names, dead letters by default." },
+	  .summary = "Takes up again the messages that a filter names, dead letters by default." },
 	{ .method = "POST", .pattern = "/api/v1/messages/skip", .handle = bulk_skip,
 	  .allow = "operator",
-	  .summary = "Ends all messages that the filter names without effect, with a reason." },
+	  .summary = "Ends the messages that a filter names without effect, with a reason." },
 	{ .method = "GET", .pattern = "/api/v1/routes", .handle = status_routes, .allow = "*",
 	  .summary = "What crosses, from where to where, and by which mapping." },
 	{ .method = "POST", .pattern = "/api/v1/routes/{name}/pause", .handle = pause_route,
@@ -70,13 +70,13 @@ static const struct option options[] = {
 	{ .name = "retention-days", .type = OPTION_COUNT, .initial = "90", .min = 1, .max = 36500,
 	  .value_number = &bridge_options.retention_days,
 	  .text = "Messages that ended longer ago are deleted." },
-	{ .name = "lease", .type = OPTION_COUNT, .initial = "30", .min = 2, .max = 3600,
-	  .value_number = &bridge_options.lease,
-	  .text = "Seconds of silence after which another bridge process takes the work of one "
-		  "that is frozen; a dead one's is taken at once." },
+	{ .name = "lease", .type = OPTION_DURATION, .initial = "30s", .min = 2000,
+	  .max = 3600000, .value_number = &bridge_options.lease,
+	  .text = "After so long a silence another bridge process takes the work of one that is "
+		  "frozen; a dead one's is taken at once." },
 	{ .name = "admin-token", .type = OPTION_TEXT, .secret = true,
 	  .value_text = &bridge_options.admin_token,
-	  .text = "Token of the commands (status, messages, retry, skip, links, routes); the "
+	  .text = "Token of the commands (status, messages, retry, skip, pause, links ...); the "
 		  "variable BRIDGE_TOKEN goes before it." },
 	{ 0 }
 };

@@ -112,7 +112,7 @@ struct bridge_options {
 	long parallel;
 	long inbox_limit;
 	long retention_days;
-	long lease;                /* s */
+	long lease;                /* ms */
 	const char *admin_token;
 };
 extern struct bridge_options bridge_options;

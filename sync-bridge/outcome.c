@@ -15,7 +15,7 @@
 #include "sweep.h"
 
 #define DEPENDS_MAX 200
-#define CROSSED_MS 500   /* until a message looks again whose wake-up another process may have missed */
+#define CROSSED_MS 500   /* until a message looks again that another process may not have woken */
 
 static const char sql_term[] = "SELECT term FROM shard WHERE id = $1";
 

@@ -147,10 +147,11 @@ send_along(struct request *rq, struct pulling *p, const cJSON *record)
 	row = db_one(rq, sql_pulled, P_ID(message.version), P_TEXT(p->route->name),
 		     P_TEXT(p->ref.system), P_TEXT(message.type), P_TEXT(p->ref.entity),
 		     P_ID(p->ref.id), P_TEXT(message.traceparent), P_TEXT(message.body));
-	/* The record's lane may be another process's, which this one neither asks nor waits for: the
-	 * target takes each version once and none that is older than its own, so whichever of two
-	 * calls comes second changes nothing. The outcome is written under the term of the message
-	 * that needs it: if that one is fenced, this is too, and the record's own worker ends it. */
+	/* The record's lane may be another process's, which this one neither asks nor waits for:
+	 * the target takes each version once and none that is older than its own, so whichever of
+	 * two calls comes second changes nothing. The outcome is written under the term of the
+	 * message that needs it: if that is fenced, this is too, and the record's own worker ends
+	 * it. */
 	message.shard = p->d->message->shard;
 	message.term = p->d->message->term;
 	message.id = row_id(row, "id");
@@ -172,8 +173,9 @@ in_lane(struct request *rq, void *arg)
 		return;
 	if (pause_holds_route(p->route)) {
 		deliver_settle(p->d, STATE_RETRYING, "paused",
-			       arena_printf(&rq->arena, "%s must cross first, and route %s is paused",
-					    p->text, p->route->name));
+			       arena_printf(&rq->arena,
+					    "%s must cross first, and route %s is paused", p->text,
+					    p->route->name));
 		p->d->delay_ms = PAUSED_MS;
 		return;
 	}

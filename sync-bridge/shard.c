@@ -31,7 +31,8 @@ static const char sql_leave[] =
  * look is one, so no process writes anything while it has nothing to do. */
 static const char sql_look[] =
 	"SELECT l.pid, l.pid = pg_backend_pid() AS own, bool_or(l.objid = 61) AS member,"
-	" coalesce(max(extract(epoch FROM clock_timestamp() - a.state_change)), 0)::int AS silent,"
+	" (coalesce(max(extract(epoch FROM clock_timestamp() - a.state_change)), 0) * 1000)::bigint"
+	"  AS silent,"
 	" coalesce(string_agg(l.objid::text, ' ') FILTER (WHERE l.objid < 61), '') AS shards"
 	" FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid"
 	" WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2"
@@ -339,7 +340,7 @@ static void
 end_frozen(struct request *rq, const struct row *row)
 {
 	log_warn("ends the session of a bridge process that does nothing", "pid",
-		 row_text(row, "pid"), "silent_s", row_text(row, "silent"), NULL);
+		 row_text(row, "pid"), "silent_ms", row_text(row, "silent"), NULL);
 	ask(rq, sql_end, P_ID(row_id(row, "pid")));
 	stats.ended++;
 }

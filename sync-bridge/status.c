@@ -24,7 +24,8 @@ static const char sql_pending[] =
 static const char sql_ended[] =
 	"SELECT r.route, to_char(s.last_effect_at AT TIME ZONE 'UTC',"
 	"  'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS effect, s.paused_by, s.paused_reason,"
-	" to_char(s.paused_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS paused_at,"
+	" to_char(s.paused_at AT TIME ZONE 'UTC',"
+	"  'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS paused_at,"
 	" (SELECT count(*) FROM message m"
 	"  WHERE m.state = 'rejected' AND m.route = r.route) AS rejected,"
 	" (SELECT count(*) FROM message m WHERE m.state = 'dead' AND m.route = r.route) AS dead"

@@ -68,7 +68,7 @@ static const char sql_open[] =
 static struct event *timer;
 static uint64_t due_at;       /* clock_ms of the timer, 0 when it is not set */
 static bool leading, running, again, stopped;
-static long open_count;       /* as of the last count, with what was taken in and ended here since */
+static long open_count;       /* as of the last count, and what came in and ended here since */
 static uint64_t counted_at;   /* clock_ms */
 
 static void

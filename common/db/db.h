@@ -134,8 +134,8 @@ void db_elect(struct db *db, int64_t key, void (*taken)(void *arg, bool held), v
  * Without that connection ERR_UNAVAILABLE. Never one that waits: notifications would wait too. */
 #define db_side_all(rq, sql, ...) db_side_all_params((rq), (sql), DB_PARAMS(__VA_ARGS__))
 struct rows *db_side_all_params(struct request *rq, const char *sql, const struct param *params);
-/* Calls changed(arg, true) on the loop when the side connection has opened, changed(arg, false) when
- * it and all session locks are lost. One watcher per process. */
+/* Calls changed(arg, true) on the loop when the side connection has opened, changed(arg, false)
+ * when it and all session locks are lost. One watcher per process. */
 void db_side_watch(struct db *db, void (*changed)(void *arg, bool open), void *arg);
 
 /* Numbers for /metrics. */

@@ -1,4 +1,4 @@
-"""tests/bridge/test_shared_work.py -- several bridge daemons on one database, and one that fails."""
+"""tests/bridge/test_shared_work.py -- several bridge daemons on one database, one that fails."""
 import re
 import signal
 import threading
@@ -137,7 +137,7 @@ def freeze_in_a_call(lone, record, other):
 
 
 def test_a_frozen_daemon_is_replaced_and_fenced_when_it_wakes(lone):
-    session, other = two(lone, lease=2)
+    session, other = two(lone, lease="2s")
     record = next(shard for shard, pid in sorted(lone.shards().items()) if pid == session and shard)
     wake = freeze_in_a_call(lone, record, other)
     first, lone.api = lone.api, other.api
@@ -163,7 +163,7 @@ def test_a_frozen_daemon_is_replaced_and_fenced_when_it_wakes(lone):
 
 def test_a_call_of_a_frozen_daemon_that_arrives_late_changes_nothing(lone):
     """As above, but the others' effects of both versions are there before its call goes on."""
-    session, other = two(lone, lease=2)
+    session, other = two(lone, lease="2s")
     record = next(shard for shard, pid in sorted(lone.shards().items()) if pid == session and shard)
     wake = freeze_in_a_call(lone, record, other)
     first, lone.api = lone.api, other.api
