@@ -46,9 +46,10 @@ static const char sql_due[] =
 	" AND route = ANY ($1::text[]) AND id <> ALL ($2::bigint[])"
 	" AND source_id % 61 = ANY ($3::int[]) ORDER BY id LIMIT $4)";
 
-/* What was put off while a system was away need not wait longer. */
+/* What was put off while a system was away need not wait longer, nor what was pulled meanwhile. */
 static const char sql_back[] =
-	"UPDATE message SET next_at = NULL WHERE state = 'retrying' AND next_at > now()"
+	"UPDATE message SET next_at = NULL"
+	" WHERE state IN ('received', 'retrying') AND next_at > now()"
 	" AND route = ANY ($1::text[]) AND source_id % 61 = ANY ($2::int[])";
 
 /* How many are unfinished, and whether some could be set free, and what is paused. $1: count no
