@@ -11,8 +11,8 @@
 #define BATCH_MAX 500
 #define GATHER_MS 2
 
-/* Should this commit get lost in a crash, it is sent once more, as after a lost answer. So its flush
- * need not hold up those of changes that somebody waits for. */
+/* Should this commit get lost in a crash, it is sent once more, as after a lost answer. So its
+ * flush need not hold up those of changes that somebody waits for. */
 static const char sql_delivered[] =
 	"WITH done AS ("
 	"UPDATE webhook_delivery d SET status = 'delivered', attempts = d.attempts + 1,"
