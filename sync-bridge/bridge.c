@@ -9,10 +9,13 @@
 #include "inbox.h"
 #include "lane.h"
 #include "links.h"
+#include "bulk.h"
 #include "messages.h"
 #include "simulate.h"
 #include "prove.h"
 #include "reconcile.h"
+#include "pause.h"
+#include "shard.h"
 #include "status.h"
 #include "subscribe.h"
 #include "sweep.h"
@@ -33,6 +36,12 @@ static struct route routes[] = {
 	  .summary = "Why a record did or did not cross: ?ref=crm:account:42." },
 	{ .method = "GET", .pattern = "/api/v1/links", .handle = links_list, .allow = "*",
 	  .summary = "What a record of one system is in the others: ?ref=crm:account:42." },
+	{ .method = "POST", .pattern = "/api/v1/messages/retry", .handle = bulk_retry,
+	  .allow = "operator",
+	  .summary = "Takes up again the messages that a filter names, dead letters by default." },
+	{ .method = "POST", .pattern = "/api/v1/messages/skip", .handle = bulk_skip,
+	  .allow = "operator",
+	  .summary = "Ends the messages that a filter names without effect, with a reason." },
 	{ .method = "GET", .pattern = "/api/v1/routes", .handle = status_routes, .allow = "*",
 	  .summary = "What crosses, from where to where, and by which mapping." },
 	{ .method = "POST", .pattern = "/api/v1/simulations", .handle = simulate_post,
@@ -44,6 +53,18 @@ static struct route routes[] = {
 	{ .method = "POST", .pattern = "/api/v1/reconciliations", .handle = reconcile_post,
 	  .allow = "operator",
 	  .summary = "Compares both sides now: {route?, record?, repair?, settle_seconds?}." },
+	{ .method = "POST", .pattern = "/api/v1/routes/{name}/pause", .handle = pause_route,
+	  .allow = "operator",
+	  .summary = "Halts a route: its messages are taken in and wait as they are." },
+	{ .method = "POST", .pattern = "/api/v1/routes/{name}/resume", .handle = resume_route,
+	  .allow = "operator", .summary = "Lets a paused route go on." },
+	{ .method = "GET", .pattern = "/api/v1/systems", .handle = status_systems, .allow = "*",
+	  .summary = "The systems, how each answers, and whether one is paused." },
+	{ .method = "POST", .pattern = "/api/v1/systems/{name}/pause", .handle = pause_system,
+	  .allow = "operator",
+	  .summary = "Halts all that goes to a system; its own changes are taken in." },
+	{ .method = "POST", .pattern = "/api/v1/systems/{name}/resume", .handle = resume_system,
+	  .allow = "operator", .summary = "Lets what is for a paused system go on." },
 	{ .method = "GET", .pattern = "/api/v1/status", .handle = status_get, .allow = "*",
 	  .summary = "Backlog and last effect of each route, and whether every queue is empty." },
 	{ .method = "GET", .pattern = "/api/v1/traces/{entity}/{id}", .handle = trace_get,
@@ -82,6 +103,10 @@ static const struct option options[] = {
 	{ .name = "reconcile-settle", .type = OPTION_DURATION, .initial = "30s", .min = 0,
 	  .max = 3600000, .value_number = &bridge_options.reconcile_settle,
 	  .text = "What changed so short a time ago is left for the next comparison." },
+	{ .name = "lease", .type = OPTION_DURATION, .initial = "30s", .min = 2000,
+	  .max = 3600000, .value_number = &bridge_options.lease,
+	  .text = "After so long a silence another bridge process takes the work of one that is "
+		  "frozen; a dead one's is taken at once." },
 	{ .name = "admin-token", .type = OPTION_TEXT, .secret = true,
 	  .value_text = &bridge_options.admin_token,
 	  .text = "Token of the commands; the variable BRIDGE_TOKEN goes before it." },
@@ -93,6 +118,7 @@ start(struct app *app)
 {
 	bridge_config_load(bridge_options.config);
 	sweep_start();
+	shard_start();
 	subscribe_start();
 }
 
@@ -100,6 +126,7 @@ static void
 stop(struct app *app)
 {
 	sweep_stop();
+	shard_stop();
 	subscribe_stop();
 }
 

@@ -15,6 +15,7 @@
 #include <uthash.h>
 
 #include "event/breaker.h"
+#include "event/budget.h"
 
 struct mapping;
 
@@ -27,6 +28,7 @@ struct bridge_system {
 	/* How it answers. After five failures in a row only a probe goes out until one gets
 	 * through, and no attempt is counted; a refused token pauses it, probed every 10 s. */
 	struct breaker breaker;
+	struct budget budget;      /* of retries */
 	uint64_t paused_until;     /* clock_ms; 0: not paused */
 	bool back;                 /* answers again: what waits for it is due now */
 	char error[200];           /* its last failure, "" once it answers */
@@ -51,7 +53,7 @@ struct bridge_route {
 	struct mapping *map;
 	const char *map_file;
 	const char *answer;        /* verb of the source's record, told the outcome; or NULL */
-	char last_effect[32];      /* time of its last effect, in the leading process; "" */
+	char last_effect[32];      /* time of its last effect by this process; "" */
 	char told_effect[32];      /* as the table has it */
 	bool mirror;               /* the target is a picture; no link means it */
 
@@ -100,6 +102,9 @@ struct message {
 	const char *reason;
 	int attempts;
 	int round;
+	bool retry;                /* its last call failed; not: it waited, or was taken up again */
+	int shard;                 /* whose term it is worked under, see shard.h */
+	int64_t term;
 	bool done;                 /* ended while a sweep was looking */
 	TAILQ_ENTRY(message) entry;
 	UT_hash_handle hh;         /* by id, in lanes.c */
@@ -115,6 +120,7 @@ struct bridge_options {
 	long parallel;
 	long inbox_limit;
 	long retention_days;
+	long lease;                /* ms */
 	const char *admin_token;
 	long reconcile_pause;      /* ms */
 	long reconcile_rate;       /* rows per second, 0: no limit */

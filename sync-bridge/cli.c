@@ -11,8 +11,12 @@
 static const struct cli_command commands[] = {
 	{ "status", "", cli_status },
 	{ "messages", "[--state STATE] [--route ROUTE] [--limit N]", cli_messages },
-	{ "retry", "ID", cli_retry },
-	{ "skip", "ID --reason TEXT", cli_skip },
+	{ "retry", "[ID] [--state STATE] [--route ROUTE] [--entity ENTITY] [--from ID|TIME]"
+		   " [--to ID|TIME] [--limit N]", cli_retry },
+	{ "skip", "[ID] [--state STATE] [--route ROUTE] [--entity ENTITY] [--from ID|TIME]"
+		  " [--to ID|TIME] [--limit N] --reason TEXT", cli_skip },
+	{ "pause", "route|system NAME --reason TEXT", cli_pause },
+	{ "resume", "route|system NAME", cli_resume },
 	{ "links", "REF", cli_links },
 	{ "routes", "", cli_routes },
 	{ "explain", "REF", cli_explain },

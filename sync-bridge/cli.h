@@ -54,6 +54,10 @@ int cli_links(const struct cli *cli);
 int cli_messages(const struct cli *cli);
 int cli_retry(const struct cli *cli);
 int cli_skip(const struct cli *cli);
+int cli_pause(const struct cli *cli);
+int cli_resume(const struct cli *cli);
+/* Of all messages that the flags name; verb: "retry" or "skip". */
+int cli_bulk(const struct cli *cli, const char *verb);
 int cli_trace(const struct cli *cli);
 int cli_explain(const struct cli *cli);
 int cli_simulate(const struct cli *cli);

@@ -52,16 +52,19 @@ act(const struct cli *cli, const char *verb, const char *body)
 int
 cli_retry(const struct cli *cli)
 {
-	return act(cli, "retry", "{}");
+	return cli->argument_count ? act(cli, "retry", "{}") : cli_bulk(cli, "retry");
 }
 
 int
 cli_skip(const struct cli *cli)
 {
-	jv body = jv_object_set(jv_object(), jv_string("reason"),
-				jv_string(cli_flag(cli, "reason")));
+	jv body;
 	int exit_status;
 
+	if (!cli->argument_count)
+		return cli_bulk(cli, "skip");
+	body = jv_object_set(jv_object(), jv_string("reason"),
+			     jv_string(cli_flag(cli, "reason")));
 	body = jv_dump_string(body, 0);
 	exit_status = act(cli, "skip", jv_string_value(body));
 	jv_free(body);

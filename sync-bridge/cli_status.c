@@ -11,11 +11,12 @@ cli_status(const struct cli *cli)
 {
 	static const struct column systems[] = { { "name", "SYSTEM" }, { "breaker", "BREAKER" },
 		{ "reachable", "REACHABLE" }, { "subscribed", "SUBSCRIBED" },
-		{ "undelivered", "UNDELIVERED" }, { "error", "ERROR" } };
+		{ "undelivered", "UNDELIVERED" }, { "paused", "PAUSED" },
+		{ "error", "ERROR" } };
 	static const struct column columns[] = { { "name", "ROUTE" }, { "pending", "PENDING" },
 		{ "waiting", "WAITING" }, { "retrying", "RETRYING" }, { "rejected", "REJECTED" },
 		{ "dead", "DEAD" }, { "oldest_age_seconds", "OLDEST (S)" },
-		{ "last_effect_at", "LAST EFFECT" } };
+		{ "last_effect_at", "LAST EFFECT" }, { "paused", "PAUSED" } };
 	int exit_status;
 	jv json = cli_ask(cli, "GET", "/api/v1/status", NULL, &exit_status);
 	jv idle;
@@ -24,9 +25,9 @@ cli_status(const struct cli *cli)
 		return exit_status;
 	idle = jv_object_get(jv_copy(json), jv_string("idle"));
 	puts(jv_get_kind(idle) == JV_KIND_TRUE ? "idle: every queue is empty\n" : "at work\n");
-	cli_table(cli_named_rows(jv_object_get(jv_copy(json), jv_string("systems"))), systems, 6);
+	cli_table(cli_named_rows(jv_object_get(jv_copy(json), jv_string("systems"))), systems, 7);
 	printf("\n");
-	cli_table(jv_object_get(json, jv_string("routes")), columns, 8);
+	cli_table(jv_object_get(json, jv_string("routes")), columns, 9);
 	return 0;
 }
 

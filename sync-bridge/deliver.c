@@ -55,6 +55,7 @@ deliver_later(struct delivery *d, struct bridge_system *system, const struct cal
 		return;
 	}
 	d->counted = true;
+	system_count_retry(call);
 	d->delay_ms = (int64_t)schedule_delay_ms(d->message->attempts + 1, arc4random());
 	if (d->delay_ms < call->retry_after * 1000)
 		d->delay_ms = call->retry_after * 1000;
@@ -176,6 +177,7 @@ put(struct request *rq, struct delivery *d, const cJSON *body)
 		.body = json_text(rq, body),
 		.key = idempotency_key(rq, message),
 		.source_version = message->version,
+		.retry = message->retry,
 	};
 
 	if (drift_is_repair(message->type))

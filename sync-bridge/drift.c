@@ -183,8 +183,7 @@ send_repair(struct request *rq, struct comparison_of_route *c, const struct pair
 	       P_TEXT(route->entity), P_ID(pair->source.id), P_TEXT(rq->traceparent),
 	       P_TEXT(original_event(rq, route, &pair->source, pair->target_version)), P_TEXT(ref));
 	lane_sweep_soon(0);
-	if (!sweep_leading())
-		sweep_tell_leader();
+	sweep_tell_all();
 }
 
 static void

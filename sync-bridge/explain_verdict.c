@@ -4,6 +4,7 @@
 
 #include "db/db.h"
 #include "explain.h"
+#include "pause.h"
 
 static const char *
 or_nothing(const char *text)
@@ -70,6 +71,8 @@ retrying(struct request *rq, const struct verdict *v)
 	const char *next = row_text(v->message, "next_at");
 	const char *reason = or_nothing(row_text(v->message, "reason"));
 
+	if (pause_holds_route(v->route))
+		return "held up: an operator has paused the route or its target";
 	if (strcmp(v->to_breaker, "closed") != 0)
 		return arena_printf(&rq->arena, "held up: %s is %s: %s", v->route->to->name,
 				    v->to_breaker, v->to_error ? v->to_error : reason);
@@ -112,6 +115,8 @@ skipped(struct request *rq, const struct explained *record, const struct verdict
 static const char *
 received(struct request *rq, const struct verdict *v)
 {
+	if (pause_holds_route(v->route))
+		return "received, held up: an operator has paused the route or its target";
 	if (strcmp(v->to_breaker, "closed") != 0)
 		return arena_printf(&rq->arena, "received, held up: %s is %s: %s",
 				    v->route->to->name, v->to_breaker, or_nothing(v->to_error));

@@ -2,7 +2,8 @@
 -- $1 id, $2 state, $3 attempts made, $4 ms until the next try, $5 code, $6 reason, $7 remedy,
 -- $8 waiting for, $9 target, $10 depends on, $11 own reference, $12 link: mirror, $13 target's version,
 -- $14 source, $15 entity, $16 source id, $17 route, $18 version,
--- $19 whether any message may wait, $20 whether any rejected one may be freed
+-- $19 whether any message may wait, $20 whether any rejected one may be freed,
+-- $21 shard, $22 the term under which it was worked
 WITH done AS (
 	-- By id alone: coalesce keeps the planner from the index of open messages.
 	UPDATE message SET
@@ -16,6 +17,9 @@ WITH done AS (
 			THEN clock_timestamp() END,
 		updated_at = now()
 	WHERE id = $1 AND coalesce(finished_at, 'infinity') = 'infinity'
+		-- The fence. The row is not locked: who takes the shard in this very moment works the
+		-- message once more, and the target takes it once.
+		AND EXISTS (SELECT FROM shard WHERE shard.id = $21 AND term = $22)
 	RETURNING id, happened_at
 ), stale AS (
 	-- A newer version of the same record on the same way makes the older ones needless.
@@ -39,7 +43,7 @@ WITH done AS (
 	RETURNING id
 ), freed AS (
 	-- The cause of a rejection may be gone when a record it depends on has changed.
-	UPDATE message SET state = 'retrying', round = round + 1, depends = NULL,
+	UPDATE message SET state = 'received', round = round + 1, depends = NULL,
 		next_at = greatest(now(), finished_at + interval '2 s'), finished_at = NULL,
 		updated_at = now()
 	WHERE depends @> ARRAY[$11::text] AND id <> $1

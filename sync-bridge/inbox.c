@@ -114,6 +114,7 @@ hand_over(struct request *rq, const struct arrival *arrival, struct rows *rows)
 		.traceparent = rq->traceparent,
 	};
 
+	sweep_count(rows_count(rows));
 	for (int i = 0; i < rows_count(rows); i++) {
 		struct row *row = rows_at(rows, i);
 

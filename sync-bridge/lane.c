@@ -6,10 +6,14 @@
 #include <string.h>
 
 #include "app/app.h"
+#include "base/clock.h"
 #include "base/coro.h"
 #include "base/log.h"
 #include "deliver.h"
+#include "pause.h"
+#include "shard.h"
 #include "sweep.h"
+#include "system.h"
 
 #define HELD_MAX 2000
 #define ENTER_MS_MAX 5000
@@ -24,7 +28,7 @@ struct visitor {
 struct lane {
 	char ref[REF_MAX];
 	bool busy;
-	bool ready;                          /* in the list of lanes to work */
+	struct lane_list *ready;             /* the list of lanes to work that it is in, or NULL */
 	struct message *current;
 	struct message_list queue;           /* by version */
 	TAILQ_HEAD(, visitor) visitors;
@@ -32,10 +36,16 @@ struct lane {
 	UT_hash_handle hh;
 };
 
+TAILQ_HEAD(lane_list, lane);
+
+/* Lanes to work: those that begin with a first try, and those that begin with a retry. They take
+ * turns, and retries have half the places at most. */
+static struct lane_list fresh = TAILQ_HEAD_INITIALIZER(fresh);
+static struct lane_list again = TAILQ_HEAD_INITIALIZER(again);
 static struct lane *lanes;
-static TAILQ_HEAD(, lane) ready = TAILQ_HEAD_INITIALIZER(ready);
+static bool turn;
 static struct message *held;           /* by id; also those done while a sweep looks */
-static int running, held_live;
+static int running, retrying, held_live;
 static bool missed;                    /* something was left to the sweep */
 
 static void pump(void);
@@ -129,8 +139,16 @@ make_ready(struct lane *lane)
 {
 	if (lane->busy || lane->ready || TAILQ_EMPTY(&lane->queue))
 		return;
-	lane->ready = true;
-	TAILQ_INSERT_TAIL(&ready, lane, entry);
+	lane->ready = TAILQ_FIRST(&lane->queue)->retry ? &again : &fresh;
+	TAILQ_INSERT_TAIL(lane->ready, lane, entry);
+}
+
+static void
+make_unready(struct lane *lane)
+{
+	if (lane->ready)
+		TAILQ_REMOVE(lane->ready, lane, entry);
+	lane->ready = NULL;
 }
 
 static void
@@ -160,9 +178,15 @@ lane_offer(struct message *message)
 		free(message);
 		return;
 	}
-	if (!sweep_leading())
-		sweep_tell_leader();
-	if (!sweep_leading() || held_live >= HELD_MAX || app_current()->draining) {
+	message->shard = shard_of(message->source_id);
+	message->term = shard_term(message->shard);
+	if (!message->term) {
+		/* Another's. Nobody's shards are swept by whoever takes them. */
+		sweep_tell_others();
+		free(message);
+		return;
+	}
+	if (held_live >= HELD_MAX || app_current()->draining) {
 		missed = true;
 		free(message);
 		return;
@@ -203,11 +227,16 @@ static void
 work(struct request *rq, void *arg)
 {
 	struct lane *lane = arg;
+	struct message *message = lane->current;
+	bool retry = message->retry;
+	int shard = message->shard;
 
-	deliver(rq, lane->current);
-	drop(lane->current);
+	deliver(rq, message);
+	drop(message);
 	lane->current = NULL;
 	running--;
+	retrying -= retry;
+	shard_ended(shard);
 	lane_leave(lane);
 	if (missed && held_live < HELD_MAX / 2) {
 		missed = false;
@@ -216,17 +245,46 @@ work(struct request *rq, void *arg)
 	pump();
 }
 
+/* Not now: the shard is another's, or an operator or the retry budget holds it back. In the table
+ * it stays as it is, and the sweep brings it when its time has come. */
+static bool
+held_back(const struct message *message)
+{
+	return message->term != shard_term(message->shard) || pause_holds_route(message->route) ||
+	       (message->retry && !budget_left(&message->route->to->budget, clock_ms()));
+}
+
+static struct lane *
+next_lane(void)
+{
+	struct lane *first = TAILQ_FIRST(&fresh);
+	struct lane *retry = TAILQ_FIRST(&again);
+
+	if (retrying >= (bridge_options.parallel + 1) / 2)
+		retry = NULL;
+	turn = !turn;
+	return retry && (turn || !first) ? retry : first;
+}
+
 static void
 pump(void)
 {
 	struct lane *lane;
 
-	while (running < bridge_options.parallel && (lane = TAILQ_FIRST(&ready))) {
-		TAILQ_REMOVE(&ready, lane, entry);
-		lane->ready = false;
-		lane->current = take(lane);
+	while (running < bridge_options.parallel && (lane = next_lane())) {
+		struct message *message = take(lane);
+
+		make_unready(lane);
 		lane->busy = true;
+		if (held_back(message)) {
+			drop(message);
+			lane_leave(lane);
+			continue;
+		}
+		lane->current = message;
 		running++;
+		retrying += message->retry;
+		shard_began(message->shard);
 		app_background("message", work, lane);
 	}
 }
@@ -239,10 +297,7 @@ lane_enter(const char *ref)
 
 	if (!lane->busy) {
 		lane->busy = true;
-		if (lane->ready) {
-			TAILQ_REMOVE(&ready, lane, entry);
-			lane->ready = false;
-		}
+		make_unready(lane);
 		return lane;
 	}
 	TAILQ_INSERT_TAIL(&lane->visitors, &visitor, entry);
@@ -290,6 +345,7 @@ lane_stats(struct lane_stats *stats)
 	*stats = (struct lane_stats){
 		.held = held_live,
 		.running = running,
+		.retrying = retrying,
 		.leading = sweep_leading(),
 		.open = sweep_open(),
 	};

@@ -2,7 +2,7 @@
  *
  * What is here is a window of what table message holds; the table is the truth, so everything
  * here may be dropped at any moment. A message gets in when the inbox has committed it, or when
- * the sweep finds it due. One process per database works the lanes; others only take in.
+ * the sweep finds it due. Each process works the records of its shards (shard.h) and takes in all.
  */
 #ifndef BRIDGE_LANE_H
 #define BRIDGE_LANE_H
@@ -12,7 +12,8 @@
 
 struct lane;
 
-/* A message that is committed. Takes it over: works it in its lane, or drops it for the sweep. */
+/* A message that is committed. Takes it over: works it in its lane, or drops it for the sweep, its
+ * own or that of the process whose record it is. */
 void lane_offer(struct message *message);
 
 /* Looks into the table after so many milliseconds at the latest. Safe anywhere on the loop. */
@@ -28,7 +29,8 @@ struct message *message_new(const struct message *from);
 
 struct lane_stats {
 	int held, running;       /* messages here, and worked on */
-	bool leading;            /* this process works the lanes */
+	int retrying;            /* of those, not for the first time */
+	bool leading;            /* this process is the elected one */
 	long open;               /* unfinished in the table, as of the last sweep */
 };
 void lane_stats(struct lane_stats *stats);

@@ -5,7 +5,6 @@
 
 #include "bridge.h"
 #include "db/db.h"
-#include "lane.h"
 #include "sweep.h"
 
 #define PRUNE_ROWS 5000
@@ -91,9 +90,7 @@ note_action(struct request *rq, const struct record *record, const char *action,
 static void
 wake_lanes(struct request *rq)
 {
-	lane_sweep_soon(0);
-	if (!sweep_leading())
-		sweep_tell_leader();
+	sweep_tell_all();
 }
 
 static void

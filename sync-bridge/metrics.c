@@ -1,13 +1,16 @@
 /* sync-bridge/metrics.c -- the bridge's lines of the Prometheus page. */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "bridge.h"
 #include "db/db.h"
 #include "lane.h"
 #include "outcome.h"
 #include "reconcile.h"
+#include "shard.h"
 #include "status.h"
+#include "system.h"
 
 static const char sql_states[] =
 	"SELECT s.state, count(m.id) AS count FROM unnest(ARRAY['received', 'waiting', 'retrying',"
@@ -50,7 +53,7 @@ add_process(struct text *out)
 	lane_stats(&stats);
 	head(out, "bridge_lanes_running", "gauge", "Records being worked on.");
 	text_addf(out, "bridge_lanes_running %d\n", stats.running);
-	head(out, "bridge_leading", "gauge", "1 in the process that works the lanes.");
+	head(out, "bridge_leading", "gauge", "1 in the process that leads: it subscribes.");
 	text_addf(out, "bridge_leading %d\n", stats.leading);
 	head(out, "bridge_breaker_state", "gauge", "0 closed, 1 open or paused, 2 probing.");
 	for (int i = 0; i < bridge.system_count; i++) {
@@ -61,6 +64,40 @@ add_process(struct text *out)
 	}
 }
 
+static void
+add_shards(struct text *out)
+{
+	const struct shard_stats *stats = shard_stats();
+
+	head(out, "bridge_shards_held", "gauge", "Parts of the records that this process works.");
+	text_addf(out, "bridge_shards_held %d\n", stats->held);
+	head(out, "bridge_processes", "gauge", "Processes that share the work.");
+	text_addf(out, "bridge_processes %d\n", stats->processes);
+	head(out, "bridge_shards_taken_total", "counter", "Shards that this process took over.");
+	text_addf(out, "bridge_shards_taken_total %lu\n", stats->taken);
+	head(out, "bridge_claims_fenced_total", "counter",
+	     "Outcomes refused because the shard had another worker by then.");
+	text_addf(out, "bridge_claims_fenced_total %lu\n", stats->fenced);
+	head(out, "bridge_sessions_ended_total", "counter",
+	     "Sessions of frozen bridge processes that this one ended.");
+	text_addf(out, "bridge_sessions_ended_total %lu\n", stats->ended);
+}
+
+static void
+add_retries(struct text *out)
+{
+	head(out, "bridge_retry_budget_tokens", "gauge",
+	     "Retries that may go to the target now, from this process.");
+	for (int i = 0; i < bridge.system_count; i++)
+		text_addf(out, "bridge_retry_budget_tokens{target=\"%s\"} %d\n",
+			  bridge.systems[i].name,
+			  budget_left(&bridge.systems[i].budget, clock_ms()));
+	head(out, "bridge_retries_total", "counter", "Calls that failed and are tried again.");
+	for (int class = 0; class < RETRY_CLASSES; class++)
+		text_addf(out, "bridge_retries_total{class=\"%s\"} %lu\n",
+			  retry_class_names[class], system_retries[class]);
+}
+
 void
 status_metrics(struct request *rq, struct text *out)
 {
@@ -68,6 +105,8 @@ status_metrics(struct request *rq, struct text *out)
 
 	add_latency(out);
 	add_process(out);
+	add_shards(out);
+	add_retries(out);
 	states = db_all(rq, sql_states);
 	head(out, "bridge_messages", "gauge", "Messages that need something, by state.");
 	for (int i = 0; i < rows_count(states); i++)

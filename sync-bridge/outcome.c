@@ -12,8 +12,13 @@
 #include "finish.sql.h"
 #include "lane.h"
 #include "links.h"
+#include "shard.h"
+#include "sweep.h"
 
 #define DEPENDS_MAX 200
+#define CROSSED_MS 500   /* until a message looks again that another process may not have woken */
+
+static const char sql_term[] = "SELECT term FROM shard WHERE id = $1";
 
 static const char *const state_names[] = {
 	[STATE_RECEIVED] = "received", [STATE_WAITING] = "waiting", [STATE_RETRYING] = "retrying",
@@ -90,6 +95,8 @@ note_parked(struct delivery *d)
 {
 	if (d->state == STATE_WAITING && links_known(d->waiting_for, d->message->route->to))
 		d->delay_ms = 0;   /* the link has come meanwhile */
+	else if (d->state == STATE_WAITING && shard_shared() && !d->message->reason)
+		d->delay_ms = CROSSED_MS;   /* it may be coming in another process */
 	if (d->state == STATE_WAITING)
 		outcome_parked.waiting = true;
 	else if (d->state == STATE_REJECTED && d->ref_count)
@@ -97,6 +104,36 @@ note_parked(struct delivery *d)
 	else
 		return;
 	outcome_parked.times++;
+}
+
+/* Not written: someone ended it meanwhile, or it is not ours any more. */
+static void
+note_refusal(struct request *rq, const struct message *m)
+{
+	struct row *row = db_one(rq, sql_term, P_ID(m->shard));
+
+	if (!row || row_id(row, "term") != m->term)
+		shard_fenced(m->shard);
+}
+
+static bool
+is_final(enum message_state state)
+{
+	return state != STATE_WAITING && state != STATE_RETRYING && state != STATE_RECEIVED;
+}
+
+/* What the outcome set free is worked by whoever has its shard. */
+static void
+wake(const struct delivery *d, const struct row *row)
+{
+	if (row_id(row, "woken")) {
+		lane_sweep_soon(0);
+		sweep_tell_others();
+	}
+	if (row_id(row, "freed"))
+		lane_sweep_soon(2000);
+	if (d->delay_ms >= 0)
+		lane_sweep_soon((uint64_t)d->delay_ms);
 }
 
 static void
@@ -116,23 +153,23 @@ write_row(struct request *rq, void *arg)
 		     P_TEXT(d->target_ref), P_TEXT(depends(rq, d)), P_TEXT(ref),
 		     P_BOOL(m->route->mirror), P_ID(d->target_version),
 		     P_TEXT(m->route->from->name), P_TEXT(m->route->entity), P_ID(m->source_id),
-		     P_TEXT(m->route->name), P_ID(m->version), P_BOOL(outcome_parked.waiting),
-		     P_BOOL(outcome_parked.rejected));
+		     P_TEXT(m->route->name), P_ID(m->version), 
+		     P_BOOL(outcome_parked.waiting || shard_shared()),
+		     P_BOOL(outcome_parked.rejected || shard_shared()), P_ID(m->shard),
+		     P_ID(m->term));
 	if (d->target_ref && !m->route->mirror)
 		links_remember(ref, d->target_ref);
-	if (!row)
+	if (!row) {
+		note_refusal(rq, m);
 		return;
+	}
+	sweep_count(is_final(d->state) ? -1 : 0);
 	if (d->state == STATE_APPLIED || d->state == STATE_UNCHANGED)
 		snprintf(m->route->last_effect, sizeof(m->route->last_effect), "%s",
 			 row_text(row, "at"));
 	if (d->state == STATE_APPLIED && !strstr(m->type, ".pulled"))
 		count_latency(row_text(row, "seconds"));
-	if (row_id(row, "woken"))
-		lane_sweep_soon(0);
-	if (row_id(row, "freed"))
-		lane_sweep_soon(2000);
-	if (d->delay_ms >= 0)
-		lane_sweep_soon((uint64_t)d->delay_ms);
+	wake(d, row);
 }
 
 void

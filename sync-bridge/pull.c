@@ -10,9 +10,11 @@
 #include "db/db.h"
 #include "lane.h"
 #include "links.h"
+#include "pause.h"
 #include "system.h"
 
 #define DEPTH_MAX 8
+#define PAUSED_MS 1000
 
 /* The sweep leaves it alone for a while: it is worked right now, by its puller. */
 static const char sql_pulled[] =
@@ -151,6 +153,13 @@ send_along(struct request *rq, struct pulling *p, const cJSON *record)
 	row = db_one(rq, sql_pulled, P_ID(message.version), P_TEXT(p->route->name),
 		     P_TEXT(p->ref.system), P_TEXT(message.type), P_TEXT(p->ref.entity),
 		     P_ID(p->ref.id), P_TEXT(message.traceparent), P_TEXT(message.body));
+	/* The record's lane may be another process's, which this one neither asks nor waits for:
+	 * the target takes each version once and none that is older than its own, so whichever of
+	 * two calls comes second changes nothing. The outcome is written under the term of the
+	 * message that needs it: if that is fenced, this is too, and the record's own worker ends
+	 * it. */
+	message.shard = p->d->message->shard;
+	message.term = p->d->message->term;
 	message.id = row_id(row, "id");
 	message.event_id = row_text(row, "event_id");
 	deliver_run(rq, &pulled);
@@ -168,6 +177,14 @@ in_lane(struct request *rq, void *arg)
 	p->id = links_find(rq, p->text, p->route->to);
 	if (p->id)
 		return;
+	if (pause_holds_route(p->route)) {
+		deliver_settle(p->d, STATE_RETRYING, "paused",
+			       arena_printf(&rq->arena,
+					    "%s must cross first, and route %s is paused", p->text,
+					    p->route->name));
+		p->d->delay_ms = PAUSED_MS;
+		return;
+	}
 	record = fetch(rq, p->d, p->route->from, p->route->source_path, &p->ref, p->text);
 	if (record)
 		send_along(rq, p, record);

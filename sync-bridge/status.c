@@ -10,6 +10,8 @@
 #include "db/db.h"
 #include "http/http.h"
 #include "lane.h"
+#include "pause.h"
+#include "shard.h"
 #include "system.h"
 #include "told.h"
 
@@ -20,13 +22,14 @@ static const char sql_pending[] =
 	" WHERE state IN ('received', 'waiting', 'retrying') GROUP BY route";
 
 static const char sql_ended[] =
-	"SELECT r.route, (SELECT to_char(s.last_effect_at AT TIME ZONE 'UTC',"
-	"  'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
-	"  FROM route_state s WHERE s.name = r.route) AS effect,"
+	"SELECT r.route, to_char(s.last_effect_at AT TIME ZONE 'UTC',"
+	"  'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS effect, s.paused_by, s.paused_reason,"
+	" to_char(s.paused_at AT TIME ZONE 'UTC',"
+	"  'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS paused_at,"
 	" (SELECT count(*) FROM message m"
 	"  WHERE m.state = 'rejected' AND m.route = r.route) AS rejected,"
 	" (SELECT count(*) FROM message m WHERE m.state = 'dead' AND m.route = r.route) AS dead"
-	" FROM unnest($1::text[]) r (route)";
+	" FROM unnest($1::text[]) r (route) LEFT JOIN route_state s ON s.name = r.route";
 
 static const char sql_open[] =
 	"SELECT EXISTS (SELECT FROM (SELECT FROM message"
@@ -63,6 +66,17 @@ add_raw(cJSON *object, const char *key, const char *text)
 	cJSON_AddItemToObject(object, key, text ? cJSON_CreateRaw(text) : cJSON_CreateNull());
 }
 
+/* The later one: this process's, or any one's as last written. */
+static const char *
+last_effect(const struct bridge_route *route, const struct row *row)
+{
+	const char *written = row ? row_text(row, "effect") : NULL;
+
+	if (!*route->last_effect || (written && strcmp(written, route->last_effect) > 0))
+		return written;
+	return route->last_effect;
+}
+
 static cJSON *
 routes_state(struct request *rq)
 {
@@ -85,9 +99,8 @@ routes_state(struct request *rq)
 		add_raw(item, "oldest_age_seconds", open ? row_text(open, "age") : NULL);
 		add_raw(item, "rejected", end ? row_text(end, "rejected") : "0");
 		add_raw(item, "dead", end ? row_text(end, "dead") : "0");
-		json_add_string(item, "last_effect_at",
-				*route->last_effect ? route->last_effect :
-				end ? row_text(end, "effect") : NULL);
+		json_add_string(item, "last_effect_at", last_effect(route, end));
+		pause_add(item, end);
 		cJSON_AddItemToArray(list, item);
 	}
 	return list;
@@ -100,6 +113,7 @@ status_undelivered(struct request *rq, struct bridge_system *system, const char 
 	struct call call = {
 		.method = "GET",
 		.path = "/api/v1/webhook-deliveries?status=pending&limit=1&fields=id",
+		.look = true,
 	};
 	const cJSON *data;
 
@@ -128,6 +142,7 @@ system_state_json(struct request *rq, struct bridge_system *system, bool *empty)
 			      more < 0 ? cJSON_CreateNull() : cJSON_CreateBool(more));
 	cJSON_AddBoolToObject(item, "subscribed", told.subscribed);
 	json_add_string(item, "error", error ? error : told.error);
+	pause_add_system(rq, system->name, item);
 	*empty = *empty && more == 0 && (told.subscribed || !system_is_source(system));
 	return item;
 }
@@ -157,6 +172,8 @@ status_get(struct request *rq)
 	cJSON_AddItemToObject(reply, "routes", routes_state(rq));
 	cJSON_AddBoolToObject(reply, "leading", stats.leading);
 	json_add_integer(reply, "in_flight", stats.running);
+	json_add_integer(reply, "processes", shard_stats()->processes);
+	json_add_integer(reply, "shards", shard_stats()->held);
 	reply_tree(rq, 200, reply);
 }
 
@@ -186,6 +203,31 @@ status_routes(struct request *rq)
 		json_add_string(item, "map", route->map_file);
 		json_add_string(item, "answer", route->answer);
 		cJSON_AddBoolToObject(item, "mirror", route->mirror);
+		cJSON_AddItemToArray(list, item);
+	}
+	reply_tree(rq, 200, reply);
+}
+
+void
+status_systems(struct request *rq)
+{
+	static const char *const no_query[] = { NULL };
+	cJSON *reply = cJSON_CreateObject();
+	cJSON *list = cJSON_AddArrayToObject(reply, "data");
+
+	http_only_query(rq, no_query);
+	for (int i = 0; i < bridge.system_count; i++) {
+		const struct bridge_system *system = &bridge.systems[i];
+		cJSON *item = cJSON_CreateObject();
+		struct told told;
+
+		told_read(rq, system, &told);
+		json_add_string(item, "name", system->name);
+		json_add_string(item, "url", system->url);
+		json_add_string(item, "breaker", told.breaker);
+		cJSON_AddBoolToObject(item, "subscribed", told.subscribed);
+		json_add_string(item, "error", told.error);
+		pause_add_system(rq, system->name, item);
 		cJSON_AddItemToArray(list, item);
 	}
 	reply_tree(rq, 200, reply);

@@ -9,6 +9,7 @@ struct text;
 
 void status_get(struct request *rq);      /* GET /api/v1/status */
 void status_routes(struct request *rq);   /* GET /api/v1/routes */
+void status_systems(struct request *rq);  /* GET /api/v1/systems */
 
 /* 1: the system holds changes not yet delivered to someone; 0: none; -1: it does not say, *error is
  * why. Yields. */

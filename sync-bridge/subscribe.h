@@ -2,7 +2,7 @@
 #ifndef BRIDGE_SUBSCRIBE_H
 #define BRIDGE_SUBSCRIBE_H
 
-/* In the process that works the lanes: at once, after a failure again soon, then every 5 min. */
+/* In the leading process: at once, after a failure again soon, then every 5 min. */
 void subscribe_start(void);
 void subscribe_stop(void);
 

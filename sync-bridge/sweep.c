@@ -15,43 +15,62 @@
 #include "db/db.h"
 #include "lane.h"
 #include "outcome.h"
+#include "pause.h"
+#include "shard.h"
 #include "system.h"
 #include "told.h"
 
 #define IDLE_MS 1000
 #define BACKLOG_MS 250
+#define COUNT_MS 250         /* counting a backlog takes a while: not in each look */
 #define LOAD_MAX 500
+#define RETRIES_MAX 250
 #define HELD_IDS_MAX 8000
 #define ELECTION_KEY 0x62726964676531   /* "bridge1" */
 
-/* $1 routes whose target answers, $2 ids held here. Those of one record come in order. */
+/* $1 routes whose target answers, $2 ids held here, $3 shards worked here, $4 how many retries at
+ * most. First tries have their own place, so that retries cannot keep them out; those of one record
+ * come in order. */
 static const char sql_due[] =
-	"SELECT id, route, source_id, version, event_id, type, body, traceparent, code, reason,"
-	" attempts, round FROM message"
+	"(SELECT id, route, source_id, version, event_id, type, body, traceparent, code, reason,"
+	" attempts, round, state FROM message"
 	" WHERE state IN ('received', 'waiting', 'retrying')"
-	" AND (next_at IS NULL OR next_at <= now())"
+	" AND (next_at IS NULL OR next_at <= now()) AND (state <> 'retrying' OR attempts = 0)"
 	" AND route = ANY ($1::text[]) AND id <> ALL ($2::bigint[])"
-	" ORDER BY id LIMIT 500";
+	" AND source_id % 61 = ANY ($3::int[]) ORDER BY id LIMIT 500)"
+	" UNION ALL "
+	"(SELECT id, route, source_id, version, event_id, type, body, traceparent, code, reason,"
+	" attempts, round, state FROM message"
+	" WHERE state IN ('received', 'waiting', 'retrying')"
+	" AND (next_at IS NULL OR next_at <= now()) AND state = 'retrying' AND attempts > 0"
+	" AND route = ANY ($1::text[]) AND id <> ALL ($2::bigint[])"
+	" AND source_id % 61 = ANY ($3::int[]) ORDER BY id LIMIT $4)";
 
-/* What was put off while a system was away need not wait longer. */
+/* What was put off while a system was away need not wait longer, nor what was pulled meanwhile. */
 static const char sql_back[] =
-	"UPDATE message SET next_at = NULL WHERE state = 'retrying' AND next_at > now()"
-	" AND route = ANY ($1::text[])";
+	"UPDATE message SET next_at = NULL"
+	" WHERE state IN ('received', 'retrying') AND next_at > now()"
+	" AND route = ANY ($1::text[]) AND source_id % 61 = ANY ($2::int[])";
 
-/* How many are unfinished, and whether some could be set free. $1: count no further. The order
- * leads to the small indexes, also while nothing is known yet of what the table holds. */
+/* How many are unfinished, and whether some could be set free, and what is paused. $1: count no
+ * further; 0: do not count. The order leads to the small indexes, also while nothing is
+ * known yet of what the table holds. */
 static const char sql_open[] =
 	"SELECT EXISTS (SELECT FROM (SELECT FROM message WHERE waiting_for IS NOT NULL"
 	"  ORDER BY waiting_for LIMIT 1) w) AS waiting,"
 	" EXISTS (SELECT FROM (SELECT FROM message WHERE depends IS NOT NULL"
 	"  ORDER BY finished_at LIMIT 1) r) AS rejected,"
+	" (SELECT string_agg(name, E'\\n') FROM route_state WHERE paused_at IS NOT NULL) AS routes,"
+	" (SELECT string_agg(name, E'\\n') FROM system_state WHERE paused_at IS NOT NULL)"
+	"  AS systems,"
 	" (SELECT count(*) FROM (SELECT FROM message"
 	" WHERE state IN ('received', 'waiting', 'retrying') ORDER BY id LIMIT $1) s) AS open";
 
 static struct event *timer;
 static uint64_t due_at;       /* clock_ms of the timer, 0 when it is not set */
 static bool leading, running, again, stopped;
-static long open_count;
+static long open_count;       /* as of the last count, and what came in and ended here since */
+static uint64_t counted_at;   /* clock_ms */
 
 static void
 schedule(uint64_t ms)
@@ -77,7 +96,7 @@ lane_sweep_soon(uint64_t ms)
 static bool
 is_ready(const struct bridge_route *route)
 {
-	return system_ready(route->to);
+	return system_ready(route->to) && !pause_holds_route(route);
 }
 
 static bool
@@ -108,7 +127,7 @@ call_back(struct request *rq)
 
 	if (strcmp(routes, "{}") == 0)
 		return;
-	db_all(rq, sql_back, P_TEXT(routes));
+	db_all(rq, sql_back, P_TEXT(routes), P_TEXT(shard_list(rq)));
 	for (int i = 0; i < bridge.system_count; i++)
 		bridge.systems[i].back = false;
 }
@@ -145,8 +164,34 @@ offer_row(const struct row *row)
 		.round = (int)row_id(row, "round"),
 	};
 
+	message.retry = message.attempts > 0 && strcmp(row_text(row, "state"), "retrying") == 0;
 	if (message.route)
 		lane_offer(message_new(&message));
+}
+
+/* What the targets' budgets would let through. */
+static int
+retries_left(void)
+{
+	int left = 0;
+
+	for (int i = 0; i < bridge.system_count; i++)
+		left += budget_left(&bridge.systems[i].budget, clock_ms());
+	return left < RETRIES_MAX ? left : RETRIES_MAX;
+}
+
+static void
+note_state(const struct row *row, unsigned long parked, bool counted)
+{
+	if (counted) {
+		open_count = (long)row_id(row, "open");
+		counted_at = clock_ms();
+	}
+	if (outcome_parked.times == parked) {
+		outcome_parked.waiting = row_bool(row, "waiting");
+		outcome_parked.rejected = row_bool(row, "rejected");
+	}
+	pause_known(row_text(row, "routes"), row_text(row, "systems"));
 }
 
 static void
@@ -154,20 +199,19 @@ look(struct request *rq, void *arg)
 {
 	int *loaded = arg;
 	unsigned long parked = outcome_parked.times;
-	struct row *open = db_one(rq, sql_open, P_ID(bridge_options.inbox_limit + 1));
+	bool count = clock_ms() >= counted_at + COUNT_MS || !counted_at;
+	struct row *row =
+		db_one(rq, sql_open, P_ID(count ? bridge_options.inbox_limit + 1 : 0));
 	struct rows *due;
 
-	open_count = (long)row_id(open, "open");
-	if (outcome_parked.times == parked) {
-		outcome_parked.waiting = row_bool(open, "waiting");
-		outcome_parked.rejected = row_bool(open, "rejected");
-	}
-	if (leading)
-		told_write(rq);
-	if (!leading || open_count == 0 || app_current()->draining)
+	note_state(row, parked, count);
+	if (count)
+		told_write(rq, leading);
+	if (!shard_any() || (count && open_count == 0) || app_current()->draining)
 		return;
 	call_back(rq);
-	due = db_all(rq, sql_due, P_TEXT(routes_where(rq, is_ready)), P_TEXT(held_ids(rq)));
+	due = db_all(rq, sql_due, P_TEXT(routes_where(rq, is_ready)), P_TEXT(held_ids(rq)),
+		     P_TEXT(shard_list(rq)), P_ID(retries_left()));
 	*loaded = rows_count(due);
 	for (int i = 0; i < *loaded; i++)
 		offer_row(rows_at(due, i));
@@ -183,10 +227,10 @@ sweep(struct request *rq, void *arg)
 	lane_forget_done();
 	if (!found)
 		log_fault(rq, "sweep");
-	if (again || loaded == LOAD_MAX)
+	if (again || loaded >= LOAD_MAX)
 		schedule(again ? 0 : 20);
 	else
-		schedule(open_count && leading ? BACKLOG_MS : IDLE_MS);
+		schedule(open_count > 0 ? BACKLOG_MS : IDLE_MS);
 	again = false;
 }
 
@@ -206,22 +250,27 @@ static void
 elected(void *arg, bool held)
 {
 	if (held != leading)
-		log_info(held ? "works the lanes" : "no longer works the lanes", NULL);
+		log_info(held ? "leads the bridge" : "no longer leads the bridge", NULL);
 	leading = held;
-	if (held)
-		lane_sweep_soon(0);
 }
 
 static void
 heard(void *arg)
 {
-	if (leading)
-		lane_sweep_soon(0);
+	lane_sweep_soon(0);
 }
 
 void
-sweep_tell_leader(void)
+sweep_tell_others(void)
 {
+	if (shard_shared())
+		db_notify(app_current()->db, "bridge_inbox");
+}
+
+void
+sweep_tell_all(void)
+{
+	lane_sweep_soon(0);
 	db_notify(app_current()->db, "bridge_inbox");
 }
 
@@ -259,4 +308,10 @@ long
 sweep_open(void)
 {
 	return open_count;
+}
+
+void
+sweep_count(int change)
+{
+	open_count += change;
 }

@@ -1,5 +1,6 @@
 /* sync-bridge/sweep.h -- finds in the table what the lanes do not hold: after a start, a crash, a
- * pause, a full window; and elects the one process per database whose lanes work. */
+ * pause, a full window, and what came in at another process; and elects the one process per
+ * database that leads: subscribes, and says how systems answer. */
 #ifndef BRIDGE_SWEEP_H
 #define BRIDGE_SWEEP_H
 
@@ -9,15 +10,20 @@
 void sweep_start(void);
 void sweep_stop(void);
 
-/* This process works the lanes. */
+/* This process is the elected one. */
 bool sweep_leading(void);
 /* A sweep is reading: what it finds may have ended meanwhile. */
 bool sweep_running(void);
-/* Unfinished messages in the table, as of the last look; up to one over the inbox's limit. */
+/* Unfinished messages in the table, of all processes: as of the last count (up to one over the
+ * inbox's limit, 250 ms old at most while there are any), with what this one took in and ended
+ * since. */
 long sweep_open(void);
+void sweep_count(int change);
 
-/* Wakes the leading process; for the others, after they took something in. */
-void sweep_tell_leader(void);
+/* Wakes the other processes, if there are: something that one of them works has come in. */
+void sweep_tell_others(void);
+/* The same, and this one looks too. */
+void sweep_tell_all(void);
 
 /* ---- lane.c's, for the sweep ---- */
 /* Ids of the messages held; answers how many. */

@@ -11,11 +11,19 @@
 #include "base/text.h"
 #include "http/client.h"
 #include "lane.h"
+#include "pause.h"
 
 #define PAUSE_MS 10000
 #define REPLY_MAX (1024 * 1024)
 #define RAW_MAX (16 * 1024 * 1024)
 #define REASON_MAX 1800
+#define HELD_MS 1000
+
+unsigned long system_retries[RETRY_CLASSES];
+const char *const retry_class_names[RETRY_CLASSES] = {
+	[RETRY_UNREACHABLE] = "unreachable", [RETRY_SERVER_ERROR] = "server_error",
+	[RETRY_THROTTLED] = "throttled", [RETRY_CONFLICT] = "conflict",
+};
 
 bool
 system_ready(const struct bridge_system *system)
@@ -30,6 +38,8 @@ system_wait_ms(const struct bridge_system *system)
 
 	if (system->paused_until > now)
 		return system->paused_until - now;
+	if (pause_holds_system(system))
+		return HELD_MS;
 	if (system->breaker.state == BREAKER_PROBING)
 		return 100;
 	if (breaker_ready(&system->breaker, now))
@@ -190,6 +200,55 @@ send_call(struct request *rq, struct bridge_system *system, struct call *call,
 	http_call(rq, http);
 }
 
+static void
+block(struct call *call, const char *code, const char *reason)
+{
+	call->result = CALL_BLOCKED;
+	call->code = code;
+	call->reason = reason;
+}
+
+/* The breaker is asked last: its yes may make this call the one probe. */
+static bool
+may_go(struct request *rq, struct bridge_system *system, struct call *call, bool *probe)
+{
+	uint64_t now = clock_ms();
+
+	if (!call->look && pause_holds_system(system)) {
+		block(call, "paused", arena_printf(&rq->arena, "%s is paused", system->name));
+		return false;
+	}
+	if (call->retry && !budget_left(&system->budget, now)) {
+		block(call, "retry_budget",
+		      arena_printf(&rq->arena, "%s gets no more retries for now", system->name));
+		return false;
+	}
+	if (system->paused_until > now || !breaker_allows(&system->breaker, now, probe)) {
+		block(call, "unavailable",
+		      arena_printf(&rq->arena, "%s is away: %s", system->name, system->error));
+		return false;
+	}
+	if (call->retry)
+		budget_spend(&system->budget, now);
+	else
+		budget_earn(&system->budget, now);
+	return true;
+}
+
+void
+system_count_retry(const struct call *call)
+{
+	enum retry_class class = RETRY_CONFLICT;
+
+	if (call->status == 0)
+		class = RETRY_UNREACHABLE;
+	else if (call->status == 429)
+		class = RETRY_THROTTLED;
+	else if (call->status >= 500)
+		class = RETRY_SERVER_ERROR;
+	system_retries[class]++;
+}
+
 void
 system_call(struct request *rq, struct bridge_system *system, struct call *call)
 {
@@ -197,14 +256,8 @@ system_call(struct request *rq, struct bridge_system *system, struct call *call)
 	struct json_error error;
 	bool probe = false;
 
-	if (system->paused_until > clock_ms() ||
-	    !breaker_allows(&system->breaker, clock_ms(), &probe)) {
-		call->result = CALL_BLOCKED;
-		call->code = "unavailable";
-		call->reason =
-			arena_printf(&rq->arena, "%s is away: %s", system->name, system->error);
+	if (!may_go(rq, system, call, &probe))
 		return;
-	}
 	if (system->paused_until)
 		system->paused_until = clock_ms() + PAUSE_MS;   /* this call is the one probe */
 	send_call(rq, system, call, &http);

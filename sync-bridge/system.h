@@ -10,7 +10,8 @@ enum call_result {
 	CALL_DONE,       /* 2xx; json is its body */
 	CALL_LATER,      /* no answer, or one that says: try again */
 	CALL_REFUSED,    /* it will not do this; code, reason and remedy say why */
-	CALL_BLOCKED,    /* the system is known to be away: not called, not to be counted */
+	CALL_BLOCKED,    /* the system is known to be away, an operator has paused it, or its budget
+	                  * of retries is spent: not called, not to be counted */
 };
 
 struct call {
@@ -21,6 +22,8 @@ struct call {
 	int64_t source_version;      /* 0: none */
 	int64_t match_version;       /* If-Match, 0: none */
 	bool raw;                    /* a success is left as text (16 MiB at most), json is NULL */
+	bool retry;                  /* of a message's call that failed: bound by the budget */
+	bool look;                   /* changes nothing: goes out though the system is paused */
 
 	enum call_result result;
 	int status;
@@ -32,6 +35,13 @@ struct call {
 
 /* Yields. Never fails by unwinding. Strings live in the request's arena. */
 void system_call(struct request *rq, struct bridge_system *system, struct call *call);
+
+/* A message's call failed and will be tried again: counted by class, for /metrics. */
+void system_count_retry(const struct call *call);
+enum retry_class { RETRY_UNREACHABLE, RETRY_SERVER_ERROR, RETRY_THROTTLED, RETRY_CONFLICT,
+		   RETRY_CLASSES };
+extern unsigned long system_retries[RETRY_CLASSES];
+extern const char *const retry_class_names[RETRY_CLASSES];
 
 /* Whether a call would go out now. */
 bool system_ready(const struct bridge_system *system);

@@ -16,7 +16,8 @@ static const char sql_write[] =
 
 static const char sql_effect[] =
 	"INSERT INTO route_state (name, last_effect_at) VALUES ($1, $2)"
-	" ON CONFLICT (name) DO UPDATE SET last_effect_at = excluded.last_effect_at";
+	" ON CONFLICT (name) DO UPDATE SET"
+	" last_effect_at = greatest(route_state.last_effect_at, excluded.last_effect_at)";
 
 static const char sql_read[] =
 	"SELECT breaker, subscribed, error FROM system_state WHERE name = $1";
@@ -48,10 +49,10 @@ write_effects(struct request *rq)
 }
 
 void
-told_write(struct request *rq)
+told_write(struct request *rq, bool leading)
 {
 	write_effects(rq);
-	for (int i = 0; i < bridge.system_count; i++) {
+	for (int i = 0; leading && i < bridge.system_count; i++) {
 		struct bridge_system *system = &bridge.systems[i];
 		char line[sizeof(system->told)];
 		struct told told;

@@ -130,6 +130,14 @@ void db_notify(struct db *db, const char *channel);
  * For work that one process at a time does. */
 void db_elect(struct db *db, int64_t key, void (*taken)(void *arg, bool held), void *arg);
 
+/* A statement on the side connection: its session holds this process's locks, and ends with it.
+ * Without that connection ERR_UNAVAILABLE. Never one that waits: notifications would wait too. */
+#define db_side_all(rq, sql, ...) db_side_all_params((rq), (sql), DB_PARAMS(__VA_ARGS__))
+struct rows *db_side_all_params(struct request *rq, const char *sql, const struct param *params);
+/* Calls changed(arg, true) on the loop when the side connection has opened, changed(arg, false)
+ * when it and all session locks are lost. One watcher per process. */
+void db_side_watch(struct db *db, void (*changed)(void *arg, bool open), void *arg);
+
 /* Numbers for /metrics. */
 struct db_stats {
 	int shared_up, leased_up, leased_busy, waiting;

@@ -212,6 +212,8 @@ bool error_is_stale(const PGresult *result);
 struct rows *rows_new(struct request *rq, PGresult *result);
 
 /* ---- listen.c ---- */
+/* NULL while it is away. */
+struct connection *side_connection(struct db *db);
 void side_opened(struct db *db);
 void side_lost(struct db *db);
 void side_notified(struct db *db);

@@ -46,6 +46,8 @@ struct side {
 	SLIST_HEAD(, election) elections;
 	struct event *timer; /* sends the notices that are due */
 	uint64_t notified_ms;
+	void (*changed)(void *arg, bool open);
+	void *changed_arg;
 };
 
 static void
@@ -186,6 +188,25 @@ db_notify(struct db *db, const char *channel)
 					       1000 });
 }
 
+struct connection *
+side_connection(struct db *db)
+{
+	struct side *side = side_of(db);
+
+	return side->connection->state == CONNECTION_IDLE ? side->connection : NULL;
+}
+
+void
+db_side_watch(struct db *db, void (*changed)(void *arg, bool open), void *arg)
+{
+	struct side *side = side_of(db);
+
+	side->changed = changed;
+	side->changed_arg = arg;
+	if (side_connection(db))
+		changed(arg, true);
+}
+
 static void
 election_answered(struct pending *pending)
 {
@@ -244,6 +265,8 @@ side_opened(struct db *db)
 	listener_start(db->side, listener);
 	side_tick(db);
 	notices_send(db);
+	if (db->side->changed)
+		db->side->changed(db->side->changed_arg, true);
 }
 
 void
@@ -251,6 +274,8 @@ side_lost(struct db *db)
 {
 	struct election *election;
 
+	if (db->side->changed)
+		db->side->changed(db->side->changed_arg, false);
 	SLIST_FOREACH(election, &db->side->elections, link)
 	{
 		if (!election->held)

@@ -183,6 +183,32 @@ db_all_params(struct request *rq, const char *sql, const struct param *params)
 	return rows_new(rq, query(rq, sql, params, QUERY_KEPT));
 }
 
+struct rows *
+db_side_all_params(struct request *rq, const char *sql, const struct param *params)
+{
+	struct connection *c = side_connection(rq->db);
+	struct pending pending = { 0 };
+	struct values values;
+	PGresult *result;
+
+	if (!c)
+		fail(rq, ERR_UNAVAILABLE, .detail = "The side connection is not open.");
+	values_fill(rq, &values, params);
+	if (!pipeline_send(c, &pending, statement_find(rq->db, sql), sql, values.count,
+			   values.texts) ||
+	    !pipeline_sync(c, &pending)) {
+		pipeline_disown(c, &pending);
+		connection_drop(c, PQerrorMessage(c->pg));
+		fail(rq, ERR_UNAVAILABLE, .detail = "The side connection is lost.");
+	}
+	result = await(rq, &pending);
+	if (result)
+		return rows_new(rq, result);
+	if (pending.result)
+		arena_defer(&rq->arena, result_clear, pending.result);
+	pending_raise(rq, &pending);
+}
+
 struct row *
 db_one_params(struct request *rq, const char *sql, const struct param *params)
 {

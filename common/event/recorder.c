@@ -11,12 +11,16 @@
 #define BATCH_MAX 500
 #define GATHER_MS 2
 
+/* Should this commit get lost in a crash, it is sent once more, as after a lost answer. So its
+ * flush need not hold up those of changes that somebody waits for. */
 static const char sql_delivered[] =
+	"WITH done AS ("
 	"UPDATE webhook_delivery d SET status = 'delivered', attempts = d.attempts + 1,"
 	" delivered_at = clock_timestamp(), updated_at = clock_timestamp(),"
 	" version = d.version + 1, last_status = u.status, last_error = NULL"
 	" FROM unnest($1::bigint[], $2::int[]) u (id, status)"
-	" WHERE d.id = u.id AND d.status = 'pending'";
+	" WHERE d.id = u.id AND d.status = 'pending' RETURNING 1)"
+	" SELECT count(*), set_config('synchronous_commit', 'off', true) FROM done";
 
 static const char sql_failed[] =
 	"UPDATE webhook_delivery d SET attempts = d.attempts + u.counted::int,"

@@ -209,7 +209,7 @@ def test_an_inbox_over_its_limit_asks_to_come_again(lone):
     assert reply.headers["retry-after"]
 
 
-def test_two_processes_share_the_inbox_and_one_works_the_lanes(lone):
+def test_two_workers_of_one_bridge_share_the_work(lone):
     lone.start(workers=2)
     for id in range(1, 61):
         lone.account(id)

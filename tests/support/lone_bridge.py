@@ -1,15 +1,50 @@
 """tests/support/lone_bridge.py -- a bridge between two fake systems, with a database of its own."""
 import json
 import signal
+import subprocess
 import uuid
 
 import pytest
 from api import Api
 from conftest import ROOT, end_stack, new_stack
 from fake_system import FakeSystem, post_event
+from stack import free_port
 from waiting import eventually
 
 OPEN = ("received", "waiting", "retrying")
+
+
+class Beside:
+    """A second daemon on the lone bridge's database, at a port of its own."""
+
+    def __init__(self, lone, port):
+        self.lone = lone
+        text = lone.stack.config_path("bridge").read_text()
+        self.config = lone.stack.var / f"beside-{port}.ini"
+        self.config.write_text(text.replace(f"port = {lone.stack.ports['bridge']}\n",
+                                            f"port = {port}\n"))
+        with open(lone.stack.var / "sync-bridge.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [lone.stack.bin / "sync-bridge", "--config", self.config],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.api = Api(f"http://127.0.0.1:{port}", lone.stack.tokens["bridge"])
+        eventually(self.answers)
+
+    def answers(self):
+        try:
+            return self.api.raw("GET", "/readyz").status == 200
+        except OSError:
+            self.api.close()
+            return False
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+            assert self.process.wait(30) == 0
 
 
 class LoneBridge:
@@ -22,6 +57,7 @@ class LoneBridge:
         self.stack.tokens["bridge"] = self.stack.token("bridge", "admin", "admin")
         self.stack.write_config("bridge")
         self.crm, self.erp = FakeSystem("crm"), FakeSystem("erp")
+        self.others = []
 
     # ---- life ----
 
@@ -52,13 +88,25 @@ class LoneBridge:
         self.api.close()   # another connection may come to another process
         return self.api.get("/status")["leading"]
 
+    def beside(self):
+        """Another daemon; stopped with the first."""
+        self.others.append(Beside(self, free_port()))
+        return self.others[-1]
+
+    def signal(self, number):
+        self.stack.processes["bridge"].send_signal(number)
+
     def kill(self):
         self.stack.processes["bridge"].send_signal(signal.SIGKILL)
         self.stack.processes["bridge"].wait()
 
     def stop(self):
         process = self.stack.processes.get("bridge")
+        for other in self.others:
+            other.stop()
+        self.others = []
         if process and process.poll() is None:
+            process.send_signal(signal.SIGCONT)
             process.terminate()
             assert process.wait(30) == 0
         for system in (self.crm, self.erp):
@@ -78,13 +126,13 @@ class LoneBridge:
 
     # ---- what tests do ----
 
-    def account(self, id, version=1, kind="customer", event_id=None, **members):
-        """The CRM tells of an account."""
+    def account(self, id, version=1, kind="customer", event_id=None, api=None, **members):
+        """The CRM tells of an account; api: another daemon's than the first one's."""
         record = {"id": id, "name": f"Account {id}", "type": kind, "currency": "USD",
                   "parent_id": None, **members}
         self.crm.records[f"/api/v1/accounts/{id}"] = {**record, "version": version}
         event = self.crm.event("account", record, "updated", version)
-        reply = post_event(self.api, self.crm, event, event_id)
+        reply = post_event(api or self.api, self.crm, event, event_id)
         assert reply.status == 202, reply.raw
         return reply
 
@@ -108,6 +156,13 @@ class LoneBridge:
         self.crm.records[f"/api/v1/accounts/{id}"] = {
             "id": id, "version": 1, "name": f"Account {id}", "type": "prospect",
             "currency": "USD", "parent_id": None, **members}
+
+    def shards(self):
+        """Which session works which shard: {shard: pid of its backend}."""
+        rows = self.stack.sql("SELECT objid, pid FROM pg_locks WHERE locktype = 'advisory'"
+                              " AND objsubid = 2 AND objid < 61 AND granted")
+        return {int(shard): int(pid) for shard, pid in
+                (row.split("|") for row in rows.splitlines())}
 
     def messages(self, **filters):
         return list(self.api.all("/messages", **filters))
