@@ -1,177 +1,184 @@
-/* sync-bridge/cli.c -- status, messages, retry, skip, links and routes, as tables or as JSON. */
+/* sync-bridge/cli.c -- the table of the operator's commands, and what is common to them. */
 #include "cli.h"
 
-#include <stdbool.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli_http.h"
 
-struct flags {
-	bool json;
-	const char *state, *route, *limit, *reason;
-	const char *argument;      /* the one that is no flag */
-};
-
-struct command {
-	const char *name;
-	const char *usage;
-	bool needs_argument;
-	int (*run)(const struct flags *flags);
-};
-
-static int status(const struct flags *flags);
-static int messages(const struct flags *flags);
-static int retry(const struct flags *flags);
-static int skip(const struct flags *flags);
-static int links(const struct flags *flags);
-static int routes(const struct flags *flags);
-
-static const struct command commands[] = {
-	{ "status", "status [--json]", false, status },
-	{ "messages", "messages [--state STATE] [--route ROUTE] [--limit N] [--json]", false,
-	  messages },
-	{ "retry", "retry ID [--json]", true, retry },
-	{ "skip", "skip ID --reason TEXT [--json]", true, skip },
-	{ "links", "links REF [--json]", true, links },
-	{ "routes", "routes [--json]", false, routes },
+static const struct cli_command commands[] = {
+	{ "status", "", cli_status },
+	{ "messages", "[--state STATE] [--route ROUTE] [--limit N]", cli_messages },
+	{ "retry", "ID", cli_retry },
+	{ "skip", "ID --reason TEXT", cli_skip },
+	{ "links", "REF", cli_links },
+	{ "routes", "", cli_routes },
 	{ 0 }
 };
 
-/* A column of a table: the member of each row, and its heading. */
-struct column {
-	const char *member;
-	const char *heading;
+/* One word of a usage line. */
+struct taken {
+	char word[40];         /* without brackets */
+	bool flag;             /* --word */
+	bool valued;           /* a flag with a value */
+	bool optional;
 };
 
-static int
-usage(void)
+/* Steps to the next word that stands for something; false at the end. */
+static bool
+next_taken(const char **usage, struct taken *taken)
 {
-	fprintf(stderr, "usage: sync-bridge --config FILE COMMAND\n");
-	for (const struct command *command = commands; command->name; command++)
-		fprintf(stderr, "  %s\n", command->usage);
-	return 2;
+	const char *at = *usage + strspn(*usage, " ");
+	size_t length;
+
+	*taken = (struct taken){ 0 };
+	if (!*at)
+		return false;
+	taken->optional = *at == '[';
+	at += taken->optional;
+	taken->flag = strncmp(at, "--", 2) == 0;
+	at += taken->flag ? 2 : 0;
+	length = strcspn(at, " ]");
+	snprintf(taken->word, sizeof(taken->word), "%.*s", (int)length, at);
+	at += length;
+	if (taken->flag && at[0] == ' ' && isupper((unsigned char)at[1])) {
+		taken->valued = true;
+		at += 1 + strcspn(at + 1, " ]");
+	}
+	*usage = at + (*at == ']');
+	return true;
 }
 
 static bool
-parse_flags(int argc, char **argv, struct flags *flags)
+find_flag(const char *usage, const char *name, struct taken *taken)
 {
-	const struct {
-		const char *name;
-		const char **value;
-	} known[] = { { "--state", &flags->state }, { "--route", &flags->route },
-		      { "--limit", &flags->limit }, { "--reason", &flags->reason } };
+	while (next_taken(&usage, taken))
+		if (taken->flag && strcmp(taken->word, name) == 0)
+			return true;
+	return false;
+}
 
-	for (int i = 1; i < argc; i++) {
-		const char **value = NULL;
+const char *
+cli_flag(const struct cli *cli, const char *name)
+{
+	for (int i = 0; i < cli->flag_count; i++)
+		if (strcmp(cli->flags[i].name, name) == 0)
+			return cli->flags[i].value;
+	return NULL;
+}
 
-		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
-			if (strcmp(argv[i], known[k].name) == 0)
-				value = known[k].value;
-		if (value && i + 1 < argc)
-			*value = argv[++i];
-		else if (strcmp(argv[i], "--json") == 0)
-			flags->json = true;
-		else if (argv[i][0] != '-' && !flags->argument)
-			flags->argument = argv[i];
-		else
+/* False for what the command does not take. */
+static bool
+parse(const struct cli_command *command, int argc, char **argv, struct cli *cli)
+{
+	for (int i = 0; i < argc; i++) {
+		struct taken taken;
+		const char *value = "";
+
+		if (argv[i][0] != '-') {
+			if (cli->argument_count == CLI_ARGUMENTS_MAX)
+				return false;
+			cli->arguments[cli->argument_count++] = argv[i];
+			continue;
+		}
+		if (strcmp(argv[i], "--json") == 0) {
+			cli->json = true;
+			continue;
+		}
+		if (strncmp(argv[i], "--", 2) != 0 ||
+		    !find_flag(command->takes, argv[i] + 2, &taken) ||
+		    cli->flag_count == CLI_FLAGS_MAX || (taken.valued && i + 1 == argc))
 			return false;
+		cli->flags[cli->flag_count].name = argv[i] + 2;
+		if (taken.valued)
+			value = argv[++i];
+		cli->flags[cli->flag_count++].value = value;
 	}
 	return true;
+}
+
+/* Neither too few nor too many. */
+static bool
+is_complete(const struct cli_command *command, const struct cli *cli)
+{
+	const char *usage = command->takes;
+	struct taken taken;
+	int needed = 0, possible = 0;
+
+	while (next_taken(&usage, &taken)) {
+		if (taken.flag && !taken.optional && !cli_flag(cli, taken.word))
+			return false;
+		possible += !taken.flag;
+		needed += !taken.flag && !taken.optional;
+	}
+	return cli->argument_count >= needed && cli->argument_count <= possible;
+}
+
+/* How many of the words name the command; 0: another one. */
+static int
+words_named(const struct cli_command *command, int argc, char **argv)
+{
+	const char *name = command->name;
+	int words = 0;
+
+	while (*name) {
+		size_t length = strcspn(name, " ");
+
+		if (words == argc || strlen(argv[words]) != length ||
+		    strncmp(argv[words], name, length) != 0)
+			return 0;
+		words++;
+		name += length + strspn(name + length, " ");
+	}
+	return words;
+}
+
+static void
+print_usage(const struct cli_command *command, const char *before)
+{
+	fprintf(stderr, "%s%s%s%s [--json]\n", before, command->name, *command->takes ? " " : "",
+		command->takes);
 }
 
 int
 cli_run(int argc, char **argv)
 {
-	struct flags flags = { 0 };
+	const struct cli_command *command = NULL;
+	struct cli cli = { 0 };
+	int words = 0;
 
-	for (const struct command *command = commands; command->name; command++) {
-		if (strcmp(argv[0], command->name) != 0)
-			continue;
-		if (!parse_flags(argc, argv, &flags) ||
-		    command->needs_argument != !!flags.argument) {
-			fprintf(stderr, "usage: sync-bridge --config FILE %s\n", command->usage);
-			return 2;
+	for (const struct cli_command *each = commands; each->name; each++) {
+		int named = words_named(each, argc, argv);
+
+		if (named > words) {
+			words = named;
+			command = each;
 		}
-		return command->run(&flags);
 	}
-	return usage();
+	if (!command) {
+		fprintf(stderr, "usage: sync-bridge --config FILE COMMAND\n");
+		for (const struct cli_command *each = commands; each->name; each++)
+			print_usage(each, "  ");
+		return 2;
+	}
+	if (!parse(command, argc - words, argv + words, &cli) || !is_complete(command, &cli)) {
+		print_usage(command, "usage: sync-bridge --config FILE ");
+		return 2;
+	}
+	return command->run(&cli);
 }
 
-/* What a cell shows; malloced. */
-static char *
-cell(jv row, const char *member)
-{
-	jv value = jv_object_get(jv_copy(row), jv_string(member));
-	char *text;
-
-	if (jv_get_kind(value) == JV_KIND_NULL || !jv_is_valid(value)) {
-		jv_free(value);
-		value = jv_string("-");
-	} else if (jv_get_kind(value) != JV_KIND_STRING) {
-		value = jv_dump_string(value, 0);
-	}
-	text = strndup(jv_string_value(value), 100);
-	if (!text)
-		abort();
-	for (char *at = text; *at; at++)
-		if ((unsigned char)*at < ' ')
-			*at = ' ';
-	jv_free(value);
-	return text;
-}
-
-static size_t
-column_width(jv rows, const struct column *column)
-{
-	size_t width = strlen(column->heading);
-
-	jv_array_foreach(rows, i, row) {
-		char *text = cell(row, column->member);
-
-		if (strlen(text) > width)
-			width = strlen(text);
-		free(text);
-		jv_free(row);
-	}
-	return width;
-}
-
-/* Takes rows over. */
-static void
-print_table(jv rows, const struct column *columns, int count)
-{
-	size_t widths[12];
-
-	for (int c = 0; c < count; c++) {
-		widths[c] = column_width(rows, &columns[c]);
-		printf("%-*s%s", c + 1 < count ? (int)widths[c] : 0, columns[c].heading,
-		       c + 1 < count ? "  " : "\n");
-	}
-	jv_array_foreach(rows, i, row) {
-		for (int c = 0; c < count; c++) {
-			char *text = cell(row, columns[c].member);
-
-			printf("%-*s%s", c + 1 < count ? (int)widths[c] : 0, text,
-			       c + 1 < count ? "  " : "\n");
-			free(text);
-		}
-		jv_free(row);
-	}
-	jv_free(rows);
-}
-
-/* Calls; prints the raw reply when that is wanted. Valid when there is something left to print. */
-static jv
-ask(const struct flags *flags, const char *method, const char *path, const char *body,
-    int *exit_status)
+jv
+cli_ask(const struct cli *cli, const char *method, const char *path, const char *body,
+	int *exit_status)
 {
 	char *raw = NULL;
 	jv json = cli_call(method, path, body, &raw);
 
 	*exit_status = jv_is_valid(json) ? 0 : 1;
-	if (jv_is_valid(json) && flags->json) {
+	if (jv_is_valid(json) && cli->json) {
 		puts(raw);
 		jv_free(json);
 		json = jv_invalid();
@@ -180,159 +187,26 @@ ask(const struct flags *flags, const char *method, const char *path, const char 
 	return json;
 }
 
-/* {"crm": {...}} -> [{"name": "crm", ...}] */
-static jv
-named_rows(jv object)
+char *
+cli_path(const struct cli *cli, const char *path, const char *const *names)
 {
-	jv rows = jv_array();
+	char *out = strdup(path);
 
-	jv_object_foreach(object, key, value)
-		rows = jv_array_append(rows, jv_object_set(value, jv_string("name"), key));
-	jv_free(object);
-	return rows;
-}
-
-static int
-status(const struct flags *flags)
-{
-	static const struct column systems[] = { { "name", "SYSTEM" }, { "breaker", "BREAKER" },
-		{ "reachable", "REACHABLE" }, { "subscribed", "SUBSCRIBED" },
-		{ "undelivered", "UNDELIVERED" }, { "error", "ERROR" } };
-	static const struct column columns[] = { { "name", "ROUTE" }, { "pending", "PENDING" },
-		{ "waiting", "WAITING" }, { "retrying", "RETRYING" }, { "rejected", "REJECTED" },
-		{ "dead", "DEAD" }, { "oldest_age_seconds", "OLDEST (S)" },
-		{ "last_effect_at", "LAST EFFECT" } };
-	int exit_status;
-	jv json = ask(flags, "GET", "/api/v1/status", NULL, &exit_status);
-	jv idle;
-
-	if (!jv_is_valid(json))
-		return exit_status;
-	idle = jv_object_get(jv_copy(json), jv_string("idle"));
-	puts(jv_get_kind(idle) == JV_KIND_TRUE ? "idle: every queue is empty\n" : "at work\n");
-	print_table(named_rows(jv_object_get(jv_copy(json), jv_string("systems"))), systems, 6);
-	printf("\n");
-	print_table(jv_object_get(json, jv_string("routes")), columns, 8);
-	return 0;
-}
-
-/* "?a=b&c=d", malloced. */
-static char *
-messages_path(const struct flags *flags)
-{
-	const char *const names[] = { "state", "route", "limit" };
-	const char *const values[] = { flags->state, flags->route,
-				       flags->limit ? flags->limit : "50" };
-	char *path = strdup("/api/v1/messages?sort=-id");
-
-	for (int i = 0; path && i < 3; i++) {
+	for (int i = 0; out && names[i]; i++) {
+		const char *value = cli_flag(cli, names[i]);
 		char *encoded, *longer;
 
-		if (!values[i])
+		if (!value)
 			continue;
-		encoded = cli_encode(values[i]);
-		if (asprintf(&longer, "%s&%s=%s", path, names[i], encoded) < 0)
+		encoded = cli_encode(value);
+		if (asprintf(&longer, "%s%c%s=%s", out, strchr(out, '?') ? '&' : '?', names[i],
+			     encoded) < 0)
 			abort();
 		free(encoded);
-		free(path);
-		path = longer;
+		free(out);
+		out = longer;
 	}
-	if (!path)
+	if (!out)
 		abort();
-	return path;
-}
-
-static int
-messages(const struct flags *flags)
-{
-	static const struct column columns[] = { { "id", "ID" }, { "route", "ROUTE" },
-		{ "source", "FROM" }, { "entity", "ENTITY" }, { "source_id", "RECORD" },
-		{ "version", "VERSION" }, { "state", "STATE" }, { "attempts", "TRIES" },
-		{ "received_at", "RECEIVED" }, { "reason", "REASON" } };
-	char *path = messages_path(flags);
-	int exit_status;
-	jv json = ask(flags, "GET", path, NULL, &exit_status);
-
-	free(path);
-	if (jv_is_valid(json))
-		print_table(jv_object_get(json, jv_string("data")), columns, 10);
-	return exit_status;
-}
-
-/* POST /messages/{id}/{verb} */
-static int
-act(const struct flags *flags, const char *verb, const char *body)
-{
-	char *encoded = cli_encode(flags->argument);
-	char path[256];
-	int exit_status;
-	jv json;
-
-	snprintf(path, sizeof(path), "/api/v1/messages/%s/%s", encoded, verb);
-	free(encoded);
-	json = ask(flags, "POST", path, body, &exit_status);
-	if (jv_is_valid(json)) {
-		char *state = cell(json, "state");
-
-		printf("message %s: %s\n", flags->argument, state);
-		free(state);
-		jv_free(json);
-	}
-	return exit_status;
-}
-
-static int
-retry(const struct flags *flags)
-{
-	return act(flags, "retry", "{}");
-}
-
-static int
-skip(const struct flags *flags)
-{
-	jv body;
-	int exit_status;
-
-	if (!flags->reason) {
-		fprintf(stderr, "sync-bridge: skip needs --reason TEXT\n");
-		return 2;
-	}
-	body = jv_object_set(jv_object(), jv_string("reason"), jv_string(flags->reason));
-	body = jv_dump_string(body, 0);
-	exit_status = act(flags, "skip", jv_string_value(body));
-	jv_free(body);
-	return exit_status;
-}
-
-static int
-links(const struct flags *flags)
-{
-	static const struct column columns[] = { { "left", "RECORD" }, { "right", "IS" },
-		{ "route", "ROUTE" }, { "source_version", "VERSION" },
-		{ "updated_at", "LAST CROSSED" } };
-	char *encoded = cli_encode(flags->argument);
-	char path[1024];
-	int exit_status;
-	jv json;
-
-	snprintf(path, sizeof(path), "/api/v1/links?ref=%s", encoded);
-	free(encoded);
-	json = ask(flags, "GET", path, NULL, &exit_status);
-	if (jv_is_valid(json))
-		print_table(jv_object_get(json, jv_string("data")), columns, 5);
-	return exit_status;
-}
-
-static int
-routes(const struct flags *flags)
-{
-	static const struct column columns[] = { { "name", "ROUTE" }, { "from", "FROM" },
-		{ "entity", "ENTITY" }, { "to", "TO" }, { "target", "TARGET" },
-		{ "map", "MAPPING" }, { "when", "WHEN" } };
-	int exit_status;
-	jv json = ask(flags, "GET", "/api/v1/routes", NULL, &exit_status);
-
-	if (jv_is_valid(json))
-		print_table(jv_object_get(json, jv_string("data")), columns, 7);
-	return exit_status;
+	return out;
 }
