@@ -8,6 +8,7 @@
 #include "lane.h"
 #include "links.h"
 #include "messages.h"
+#include "reload.h"
 #include "status.h"
 #include "subscribe.h"
 #include "sweep.h"
@@ -28,6 +29,10 @@ static struct route routes[] = {
 	  .summary = "What crosses, from where to where, and by which mapping." },
 	{ .method = "GET", .pattern = "/api/v1/status", .handle = status_get, .allow = "*",
 	  .summary = "Backlog and last effect of each route, and whether every queue is empty." },
+	{ .method = "POST", .pattern = "/api/v1/config/reload", .handle = reload_post,
+	  .allow = "operator", .flags = ROUTE_NO_TRANSACTION,
+	  .summary = "Reads bridge.json, secrets and mappings anew, in every process; a wrong one "
+		     "is refused whole." },
 	{ 0 }
 };
 
@@ -62,6 +67,7 @@ start(struct app *app)
 	bridge_config_load(bridge_options.config);
 	sweep_start();
 	subscribe_start();
+	reload_start();
 }
 
 static void
@@ -69,6 +75,7 @@ stop(struct app *app)
 {
 	sweep_stop();
 	subscribe_stop();
+	reload_stop();
 }
 
 const struct daemon bridge_daemon = {
@@ -85,5 +92,6 @@ const struct daemon bridge_daemon = {
 	.start = start,
 	.stop = stop,
 	.command = cli_run,
+	.reload = reload_signal,
 	.metrics = status_metrics,
 };

@@ -15,6 +15,9 @@ static const struct cli_command commands[] = {
 	{ "skip", "ID --reason TEXT", cli_skip },
 	{ "links", "REF", cli_links },
 	{ "routes", "", cli_routes },
+	{ "check-config", "FILE", cli_check_config },
+	{ "reload", "", cli_reload },
+	{ "rotate-secret", "SYSTEM [--overlap HOURS] [--end]", cli_rotate_secret },
 	{ 0 }
 };
 

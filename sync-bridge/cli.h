@@ -54,5 +54,8 @@ int cli_links(const struct cli *cli);
 int cli_messages(const struct cli *cli);
 int cli_retry(const struct cli *cli);
 int cli_skip(const struct cli *cli);
+int cli_check_config(const struct cli *cli);
+int cli_reload(const struct cli *cli);
+int cli_rotate_secret(const struct cli *cli);
 
 #endif

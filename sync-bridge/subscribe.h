@@ -3,7 +3,14 @@
 #define BRIDGE_SUBSCRIBE_H
 
 /* In the process that works the lanes: at once, after a failure again soon, then every 5 min. */
+struct bridge;
+struct request;
+
 void subscribe_start(void);
 void subscribe_stop(void);
+
+/* After a reload: deletes the webhook at systems that were a source before and are none now. What
+ * cannot be deleted is logged. Yields. */
+void subscribe_leave(struct request *rq, const struct bridge *was);
 
 #endif
