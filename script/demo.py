@@ -2,6 +2,7 @@
 import argparse
 import json
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -119,13 +120,26 @@ def play_deal(crm, erp):
     wait_for(lambda: any(i["status"] == "paid"
                          for i in crm.get(f"{path}/fulfilment")["invoices"]), "payment status")
     hops.did("CRM", "the rep sees it paid")
+    return deal
 
 
-def stack_apis(var):
+def print_trace(stack, deal):
+    """What an operator sees of it afterwards."""
+    command = [str(pathlib.Path(stack["bin"]) / "sync-bridge"), "--config",
+               stack["bridge"]["config"], "trace", "opportunity", str(deal["id"])]
+    print("\nThe same deal as an operator sees it, `sync-bridge trace opportunity "
+          f"{deal['id']}`:\n", flush=True)
+    subprocess.run(command, check=False)
+
+
+def read_stack(var):
     path = pathlib.Path(var) / "stack.json"
     if not path.exists():
         sys.exit(f"demo: no stack in {var}; run script/server first")
-    stack = json.loads(path.read_text())
+    return json.loads(path.read_text())
+
+
+def stack_apis(stack):
     return [Api(stack[name]["url"], stack[name]["token"]) for name in ("crm", "erp", "bridge")]
 
 
@@ -134,13 +148,14 @@ def main():
     parser.add_argument("--var", default=str(ROOT / "var"), metavar="DIR")
     parser.add_argument("--northwind", action="store_true", help="all of Northwind, end to end")
     arguments = parser.parse_args()
-    crm, erp, bridge = stack_apis(arguments.var)
+    stack = read_stack(arguments.var)
+    crm, erp, bridge = stack_apis(stack)
     if arguments.northwind:
         import northwind
         sys.exit(0 if northwind.play(crm, erp, bridge) else 1)
     load_company(crm, erp)
     print("NovaTech sells to Brightwave Robotics:")
-    play_deal(crm, erp)
+    print_trace(stack, play_deal(crm, erp))
 
 
 if __name__ == "__main__":

@@ -4,14 +4,17 @@
 #include "cli.h"
 #include "config.h"
 #include "daemon.h"
+#include "explain.h"
 #include "inbox.h"
 #include "lane.h"
 #include "links.h"
 #include "messages.h"
 #include "reload.h"
+#include "simulate.h"
 #include "status.h"
 #include "subscribe.h"
 #include "sweep.h"
+#include "trace.h"
 
 extern const struct migration daemon_migrations[];
 
@@ -23,16 +26,25 @@ static struct route routes[] = {
 	{ .method = "POST", .pattern = "/api/v1/inbox/{system}", .handle = inbox_post,
 	  .flags = ROUTE_PUBLIC | ROUTE_RAW_BODY | ROUTE_LARGE | ROUTE_NO_TRANSACTION,
 	  .summary = "Takes in a signed change of a system." },
+	{ .method = "GET", .pattern = "/api/v1/explain", .handle = explain_get, .allow = "*",
+	  .summary = "Why a record did or did not cross: ?ref=crm:account:42." },
 	{ .method = "GET", .pattern = "/api/v1/links", .handle = links_list, .allow = "*",
 	  .summary = "What a record of one system is in the others: ?ref=crm:account:42." },
 	{ .method = "GET", .pattern = "/api/v1/routes", .handle = status_routes, .allow = "*",
 	  .summary = "What crosses, from where to where, and by which mapping." },
+	{ .method = "POST", .pattern = "/api/v1/simulations", .handle = simulate_post,
+	  .allow = "operator", .flags = ROUTE_NO_TRANSACTION,
+	  .summary = "What a changed mapping or condition would do with a route's last changes; "
+		     "nothing is touched." },
 	{ .method = "GET", .pattern = "/api/v1/status", .handle = status_get, .allow = "*",
 	  .summary = "Backlog and last effect of each route, and whether every queue is empty." },
 	{ .method = "POST", .pattern = "/api/v1/config/reload", .handle = reload_post,
 	  .allow = "operator", .flags = ROUTE_NO_TRANSACTION,
 	  .summary = "Reads bridge.json, secrets and mappings anew, in every process; a wrong one "
 		     "is refused whole." },
+	{ .method = "GET", .pattern = "/api/v1/traces/{entity}/{id}", .handle = trace_get,
+	  .allow = "operator",
+	  .summary = "A deal's whole way through the systems, from any of its records." },
 	{ 0 }
 };
 
@@ -56,8 +68,7 @@ static const struct option options[] = {
 	  .text = "Messages that ended longer ago are deleted." },
 	{ .name = "admin-token", .type = OPTION_TEXT, .secret = true,
 	  .value_text = &bridge_options.admin_token,
-	  .text = "Token of the commands (status, messages, retry, skip, links, routes); the "
-		  "variable BRIDGE_TOKEN goes before it." },
+	  .text = "Token of the commands; the variable BRIDGE_TOKEN goes before it." },
 	{ 0 }
 };
 

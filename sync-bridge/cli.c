@@ -18,6 +18,9 @@ static const struct cli_command commands[] = {
 	{ "check-config", "FILE", cli_check_config },
 	{ "reload", "", cli_reload },
 	{ "rotate-secret", "SYSTEM [--overlap HOURS] [--end]", cli_rotate_secret },
+	{ "explain", "REF", cli_explain },
+	{ "simulate", "ROUTE [--map FILE] [--when TEXT] [--last N] [--samples N]", cli_simulate },
+	{ "trace", "ENTITY ID [--system SYSTEM]", cli_trace },
 	{ 0 }
 };
 

@@ -57,5 +57,8 @@ int cli_skip(const struct cli *cli);
 int cli_check_config(const struct cli *cli);
 int cli_reload(const struct cli *cli);
 int cli_rotate_secret(const struct cli *cli);
+int cli_trace(const struct cli *cli);
+int cli_explain(const struct cli *cli);
+int cli_simulate(const struct cli *cli);
 
 #endif

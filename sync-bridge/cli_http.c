@@ -90,6 +90,23 @@ member(jv object, const char *key, const char *otherwise)
 	return out;
 }
 
+/* Each bad field on a line of its own. */
+static void
+say_fields(jv problem)
+{
+	jv errors = jv_object_get(jv_copy(problem), jv_string("errors"));
+
+	if (jv_get_kind(errors) == JV_KIND_ARRAY) {
+		jv_array_foreach(errors, i, each) {
+			if (jv_get_kind(each) == JV_KIND_OBJECT)
+				fprintf(stderr, "  %s: %s\n", member(each, "field", ""),
+					member(each, "message", ""));
+			jv_free(each);
+		}
+	}
+	jv_free(errors);
+}
+
 /* The reply as JSON when it is a success; otherwise says what it was. */
 static jv
 judge(const char *url, long status, const struct reply *reply)
@@ -98,12 +115,14 @@ judge(const char *url, long status, const struct reply *reply)
 
 	if (status >= 200 && status < 300 && jv_is_valid(json))
 		return json;
-	if (jv_get_kind(json) == JV_KIND_OBJECT)
+	if (jv_get_kind(json) == JV_KIND_OBJECT) {
 		fprintf(stderr, "sync-bridge: %ld %s: %s\n", status,
 			member(json, "code", "refused"),
 			member(json, "detail", member(json, "title", "no reason given")));
-	else
+		say_fields(json);
+	} else {
 		fprintf(stderr, "sync-bridge: %s answered %ld\n", url, status);
+	}
 	jv_free(json);
 	return jv_invalid();
 }

@@ -1,6 +1,7 @@
 /* sync-bridge/cli_table.c -- prints rows of JSON as a table. */
 #include "cli_table.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +9,24 @@
 #define CELL_MAX 100
 
 char *
+cli_printf(const char *format, ...)
+{
+	va_list args;
+	char *out;
+
+	va_start(args, format);
+	if (vasprintf(&out, format, args) < 0)
+		abort();
+	va_end(args);
+	return out;
+}
+
+char *
 cli_text(jv object, const char *member)
 {
-	jv value = jv_object_get(jv_copy(object), jv_string(member));
+	jv value = jv_get_kind(object) == JV_KIND_OBJECT
+			   ? jv_object_get(jv_copy(object), jv_string(member))
+			   : jv_null();
 	char *text;
 
 	if (jv_get_kind(value) == JV_KIND_NULL || !jv_is_valid(value)) {

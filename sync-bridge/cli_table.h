@@ -21,7 +21,11 @@ jv cli_named_rows(jv object);
 /* What a cell shows of a row's member, on one line and cut after 100 bytes; malloced. */
 char *cli_cell(jv row, const char *member);
 
-/* The text of a member in whole, "" when it is none; malloced. Leaves object alone. */
+/* The text of a member in whole, "" when it is none or object is no object; malloced. Leaves
+ * object alone. */
 char *cli_text(jv object, const char *member);
+
+/* As asprintf; malloced. */
+char *cli_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -80,6 +80,12 @@ route_back(const struct ref *ref, const struct bridge_system *to, const char *en
 	return NULL;
 }
 
+bool
+pull_can(const struct ref *ref, const struct bridge_system *to)
+{
+	return route_of(ref, to) || route_back(ref, to, NULL);
+}
+
 /* NULL with d's outcome set when it cannot be had. */
 static cJSON *
 fetch(struct request *rq, struct delivery *d, struct bridge_system *system, const char *path,

@@ -8,4 +8,7 @@
  * is optional and has no counterpart. Yields; may fail. */
 int64_t pull(struct request *rq, struct delivery *d, const char *ref, bool optional);
 
+/* Whether pull could bring such a record across, or find where it came from. */
+bool pull_can(const struct ref *ref, const struct bridge_system *to);
+
 #endif

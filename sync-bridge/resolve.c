@@ -8,19 +8,10 @@
 #include "links.h"
 #include "pull.h"
 
-struct found {
-	cJSON **nodes;       /* {"link": ...} objects, in order */
-	const char **refs;
-	bool *optional;
-	int count;
-	int size;
-	const char *bad;     /* what is wrong with one of them */
-};
-
 static void
-grow(struct request *rq, struct found *found)
+grow(struct request *rq, struct link_nodes *found)
 {
-	struct found bigger = *found;
+	struct link_nodes bigger = *found;
 
 	bigger.size = found->size ? found->size * 2 : 32;
 	bigger.nodes = arena_array(&rq->arena, cJSON *, (size_t)bigger.size);
@@ -35,7 +26,7 @@ grow(struct request *rq, struct found *found)
 }
 
 static void
-add(struct request *rq, struct found *found, cJSON *node, const struct bridge_system *to)
+add(struct request *rq, struct link_nodes *found, cJSON *node, const struct bridge_system *to)
 {
 	const char *text = json_string(node, "link");
 	const cJSON *optional = json_get(node, "optional");
@@ -55,8 +46,9 @@ add(struct request *rq, struct found *found, cJSON *node, const struct bridge_sy
 }
 
 /* Depth is bounded by json_parse. */
-static void
-walk(struct request *rq, struct found *found, cJSON *node, const struct bridge_system *to)
+void
+resolve_find(struct request *rq, struct link_nodes *found, cJSON *node,
+	     const struct bridge_system *to)
 {
 	cJSON *child;
 
@@ -65,11 +57,11 @@ walk(struct request *rq, struct found *found, cJSON *node, const struct bridge_s
 		return;
 	}
 	cJSON_ArrayForEach(child, node)
-		walk(rq, found, child, to);
+		resolve_find(rq, found, child, to);
 }
 
-static void
-put_id(struct request *rq, cJSON *node, int64_t id)
+void
+resolve_put(struct request *rq, cJSON *node, int64_t id)
 {
 	node->child = NULL;
 	if (id) {
@@ -82,7 +74,7 @@ put_id(struct request *rq, cJSON *node, int64_t id)
 
 /* What a rejection depends on: each named record, on both sides. */
 static void
-note_refs(struct request *rq, struct delivery *d, const struct found *found)
+note_refs(struct request *rq, struct delivery *d, const struct link_nodes *found)
 {
 	d->refs = arena_array(&rq->arena, const char *, (size_t)found->count * 2 + 1);
 	for (int i = 0; i < found->count; i++) {
@@ -109,10 +101,10 @@ bool
 resolve_links(struct request *rq, struct delivery *d, cJSON *body)
 {
 	struct bridge_system *to = d->message->route->to;
-	struct found found = { 0 };
+	struct link_nodes found = { 0 };
 	bool complete = true;
 
-	walk(rq, &found, body, to);
+	resolve_find(rq, &found, body, to);
 	if (found.bad) {
 		deliver_reject(d, "mapping_failed",
 			       arena_printf(&rq->arena, "%s: not a reference: %s",
@@ -129,7 +121,7 @@ resolve_links(struct request *rq, struct delivery *d, cJSON *body)
 		if (!id)
 			id = pull(rq, d, found.refs[i], found.optional[i]);
 		complete = !d->settled;
-		put_id(rq, found.nodes[i], id);
+		resolve_put(rq, found.nodes[i], id);
 	}
 	note_refs(rq, d, &found);
 	return complete;

@@ -12,4 +12,22 @@
 /* False when the delivery cannot go on; its outcome is set. Yields; may fail. */
 bool resolve_links(struct request *rq, struct delivery *d, cJSON *body);
 
+/* The {"link": ...} objects of one body or several, in order. Zeroed, it is empty; its memory is
+ * the request's. */
+struct link_nodes {
+	cJSON **nodes;
+	const char **refs;
+	bool *optional;
+	int count;
+	int size;
+	const char *bad;     /* one that is none, as JSON; NULL: all are well */
+};
+
+/* Adds those in node, which records of other systems than the target may stand in. May fail. */
+void resolve_find(struct request *rq, struct link_nodes *found, cJSON *node,
+		  const struct bridge_system *to);
+
+/* Makes a {"link": ...} object the id; 0 makes it null. */
+void resolve_put(struct request *rq, cJSON *node, int64_t id);
+
 #endif

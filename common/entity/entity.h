@@ -77,6 +77,12 @@ struct view {
 	const char *text;
 };
 
+/* The value of a computed column on INSERT. */
+struct inserted {
+	const char *column;
+	const char *sql;
+};
+
 /* A child table shown inside its document, without its parent column and position. A PATCH
  * takes the array as the new whole: lines with an id are updated, others inserted, missing ones
  * deleted. Lines of an upsert carry no ids: they are matched by column source_line when the table
@@ -87,6 +93,7 @@ struct lines {
 	const char *parent;       /* column */
 	const char *computed;     /* columns clients do not write, space separated */
 	bool read_only;           /* written by verbs alone */
+	struct inserted inserted[3];   /* over x, the line's body, and h, the record's row */
 };
 
 /* A member of the JSON that is no column: an SQL expression over alias t. */
@@ -120,6 +127,13 @@ struct entity {
 	struct lines lines[4];
 	const struct param_spec *inputs;  /* members of the body, no columns, that prepare takes */
 	const char *filled;       /* required columns that prepare fills when the client does not */
+	/* What computed columns are on INSERT: SQL over x, the body's record, b.j, the body itself
+	 * as jsonb, and whole, another item of FROM. */
+	struct inserted inserted[5];
+	/* That FROM item. An entity that has it is whole once inserted: saved only checks when the
+	 * record is new, and no derived member reads other records' lines. So the rows, their JSON
+	 * and the event are one statement. */
+	const char *whole;
 	const struct verb *verbs;     /* ended by a NULL name */
 	const struct view *views;     /* ended by a NULL name */
 

@@ -75,6 +75,9 @@ struct entity_plan {
 	const char *load_ref;
 	const char *insert;     /* $1 body: columns (and json_ when direct) */
 	const char *insert_ref; /* the same, no row when the reference is taken */
+	const char *create;     /* event_run's, of a client's body: columns and json_; NULL: not
+				 * whole */
+	const char *create_ref; /* the same, no row when the reference is taken */
 	const char *patch;      /* $1 id, $2 body: as insert; no row when nothing differs */
 	const char *touch;      /* $1 id: version + 1; columns, json_ */
 	const char *set_status; /* $1 id, $2 status: the same */

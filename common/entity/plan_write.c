@@ -5,7 +5,10 @@
  */
 #include "entity/plan.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "event/event.h"
 
 static bool
 in_statement(const struct member *member)
@@ -45,18 +48,33 @@ add_names(struct text *out, const struct shape *shape)
 		}
 }
 
-/* The body's value, or the column's default where the body does not name it. */
+/* NULL: as the body says. */
+static const char *
+inserted_sql(const struct inserted *inserted, const char *column)
+{
+	for (; inserted->column; inserted++)
+		if (strcmp(inserted->column, column) == 0)
+			return inserted->sql;
+	return NULL;
+}
+
+/* What the entity makes of it, the body's value, or the column's default where the body does not
+ * name it. */
 static void
-add_values(struct text *out, const struct shape *shape, const char *body)
+add_values(struct text *out, const struct shape *shape, const struct inserted *inserted,
+	   const char *body)
 {
 	const char *comma = "";
 
 	for (int i = 0; i < shape->count; i++) {
 		const struct member *member = &shape->members[i];
+		const char *own = inserted_sql(inserted, member->name);
 
 		if (!in_statement(member))
 			continue;
-		if (member->column->initial)
+		if (own)
+			text_addf(out, "%s%s", comma, own);
+		else if (member->column->initial)
 			text_addf(out, "%sCASE WHEN %s ? '%s' THEN x.\"%s\" ELSE %s END", comma,
 				  body, member->name, member->name, member->column->initial);
 		else
@@ -117,22 +135,59 @@ add_returning(struct text *out, const struct entity_plan *plan, bool with_json)
 	text_add(out, " AS json_");
 }
 
+/* Without the computed columns, which take their defaults: what a client's body may set. */
+static struct shape
+shape_sent(const struct shape *shape, const struct inserted *inserted)
+{
+	struct shape sent = *shape;
+
+	sent.members = arena_array(plan_arena(), struct member, (size_t)shape->count);
+	for (int i = 0; i < shape->count; i++) {
+		struct member *member = &sent.members[i];
+
+		*member = shape->members[i];
+		if (member->computed && strcmp(member->name, "source_version") != 0 &&
+		    !inserted_sql(inserted, member->name))
+			member->settable = false;
+	}
+	return sent;
+}
+
+/* header: what the record's row, h, is read from. */
 static void
-add_line_insert(struct text *out, const struct line_plan *own, const char *parent, const char *body,
-		const char *condition)
+add_line_insert(struct text *out, const struct line_plan *own, const struct shape *shape,
+		const char *header, const char *body, const char *condition)
 {
 	text_addf(out, "INSERT INTO \"%s\" (\"%s\", \"position\", ", own->shape.table->name,
 		  own->lines->parent);
-	add_names(out, &own->shape);
-	text_addf(out, ") SELECT %s, e.n::int, ", parent);
-	add_values(out, &own->shape, "e.j");
+	add_names(out, shape);
+	text_add(out, ") SELECT h.\"id\", e.n::int, ");
+	add_values(out, shape, own->lines->inserted, "e.j");
 	text_addf(out,
-		  " FROM %sjsonb_array_elements(coalesce(%s->'%s', '[]')) WITH ORDINALITY AS e(j, "
-		  "n), "
-		  "jsonb_to_record(e.j) AS ",
-		  strcmp(parent, "h.\"id\"") == 0 ? "h, " : "", body, own->lines->name);
-	add_record_type(out, &own->shape, false);
+		  " FROM %s, jsonb_array_elements(coalesce(%s->'%s', '[]'))"
+		  " WITH ORDINALITY AS e(j, n), jsonb_to_record(e.j) AS ",
+		  header, body, own->lines->name);
+	add_record_type(out, shape, false);
 	text_add(out, condition);
+}
+
+/* INSERT of the record itself; body: the parameter that holds it. */
+static void
+add_record_insert(struct text *out, const struct entity_plan *plan, const struct shape *shape,
+		  const char *body, const char *conflict)
+{
+	const struct entity *entity = plan->entity;
+
+	text_addf(out, "INSERT INTO \"%s\" AS t (", plan->shape.table->name);
+	add_names(out, shape);
+	text_add(out, ") SELECT ");
+	add_values(out, shape, entity->inserted, "b.j");
+	text_addf(out, " FROM (SELECT %s) b (j), jsonb_to_record(b.j) AS ", body);
+	add_record_type(out, shape, false);
+	if (entity->whole)
+		text_addf(out, ", %s", entity->whole);
+	text_add(out, conflict);
+	add_returning(out, plan, plan->direct);
 }
 
 static const char *
@@ -142,26 +197,83 @@ insert_make(const struct entity_plan *plan, const char *conflict)
 
 	if (plan->line_count)
 		text_add(&out, "WITH h AS (");
-	text_addf(&out, "INSERT INTO \"%s\" AS t (", plan->shape.table->name);
-	add_names(&out, &plan->shape);
-	text_add(&out, ") SELECT ");
-	add_values(&out, &plan->shape, "$1::jsonb");
-	text_add(&out, " FROM jsonb_to_record($1::jsonb) AS ");
-	add_record_type(&out, &plan->shape, false);
-	text_add(&out, conflict);
-	add_returning(&out, plan, plan->direct);
+	add_record_insert(&out, plan, &plan->shape, "$1::jsonb", conflict);
 	if (!plan->line_count)
 		return text_str(&out);
 	text_add(&out, ")");
 	for (int i = 0; i < plan->line_count; i++) {
 		text_addf(&out, ", l%d AS (", i);
-		add_line_insert(&out, &plan->lines[i], "h.\"id\"", "$1::jsonb", "");
+		add_line_insert(&out, &plan->lines[i], &plan->lines[i].shape, "h", "$1::jsonb",
+				"");
 		text_add(&out, ")");
 	}
 	text_add(&out, " SELECT ");
 	add_columns(&out, plan->shape.table, "h");
 	text_add(&out, " FROM h");
 	return text_str(&out);
+}
+
+static int
+by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The members of a new record that are not null, by name, as its event calls them changed. */
+static void
+add_present(struct text *out, const struct entity_plan *plan)
+{
+	int count = plan->shape.count + plan->line_count, n = 0;
+	const char **names = arena_array(plan_arena(), const char *, (size_t)count);
+
+	for (int i = 0; i < plan->shape.count; i++)
+		if (member_seen(&plan->shape.members[i], 0))
+			names[n++] = plan->shape.members[i].name;
+	for (int i = 0; i < plan->line_count; i++)
+		names[n++] = plan->lines[i].lines->name;
+	qsort(names, (size_t)n, sizeof(*names), by_text);
+	text_add(out, "array_remove(ARRAY[");
+	for (int i = 0; i < n; i++) {
+		const struct member *member = shape_member(&plan->shape, names[i]);
+
+		if (strcmp(names[i], "version") == 0 || strcmp(names[i], "updated_at") == 0)
+			continue;
+		if (member)
+			text_addf(out, "CASE WHEN %s IS NOT NULL THEN '%s' END, ", member->shown,
+				  names[i]);
+		else
+			text_addf(out, "'%s', ", names[i]);
+	}
+	text_add(out, "NULL], NULL) AS changed_");
+}
+
+/* The rows, their JSON and the event in one. The new lines go by their table's name: whatever makes
+ * the JSON finds them there, where the table does not show them yet. */
+static const char *
+create_make(const struct entity_plan *plan, const char *conflict)
+{
+	struct shape sent = shape_sent(&plan->shape, plan->entity->inserted);
+	struct text out = text_in(plan_arena());
+
+	text_add(&out, "WITH h AS (");
+	add_record_insert(&out, plan, &sent, "$8::jsonb", conflict);
+	text_add(&out, ")");
+	for (int i = 0; i < plan->line_count; i++) {
+		const struct line_plan *own = &plan->lines[i];
+
+		sent = shape_sent(&own->shape, own->lines->inserted);
+		text_addf(&out, ", \"%s\" AS (", own->shape.table->name);
+		add_line_insert(&out, own, &sent, "h", "$8::jsonb", "");
+		text_add(&out, " RETURNING *)");
+	}
+	text_add(&out, ", r AS (SELECT NULL::text AS before, ");
+	add_present(&out, plan);
+	text_add(&out, ", ");
+	add_columns(&out, plan->shape.table, "t");
+	text_add(&out, ", ");
+	plan_add_json(&out, plan, 0);
+	text_add(&out, " AS json_ FROM h t)");
+	return event_statement(plan_arena(), text_str(&out));
 }
 
 static const char *
@@ -195,7 +307,7 @@ touch_make(const struct entity_plan *plan, const char *set)
 }
 
 static void
-line_texts(struct line_plan *own)
+line_texts(struct line_plan *own, const char *header)
 {
 	const char *table = own->shape.table->name;
 	const char *parent = own->lines->parent;
@@ -228,7 +340,9 @@ line_texts(struct line_plan *own)
 	add_differs(&update, &own->shape, "e.j", "l");
 	text_add(&update, ")");
 	own->update = text_str(&update);
-	add_line_insert(&insert, own, "$1::bigint", "$2::jsonb", " WHERE NOT e.j ? 'id'");
+	add_line_insert(&insert, own, &own->shape,
+			arena_printf(plan_arena(), "\"%s\" h", header), "$2::jsonb",
+			" WHERE h.\"id\" = $1::bigint AND NOT e.j ? 'id'");
 	own->insert = text_str(&insert);
 }
 
@@ -267,13 +381,20 @@ add_references(struct text *out, const struct shape *shape, const struct lines *
 void
 plan_write_texts(struct entity_plan *plan)
 {
+	static const char on_conflict[] = " ON CONFLICT (\"external_ref\") DO NOTHING";
+	const struct entity *entity = plan->entity;
 	const char *table = plan->shape.table->name;
 	struct text references = text_in(plan_arena());
 
 	plan->insert = insert_make(plan, "");
 	plan->insert_ref = plan->by_ref
-				   ? insert_make(plan, " ON CONFLICT (\"external_ref\") DO NOTHING")
+				   ? insert_make(plan, on_conflict)
 				   : NULL;
+	if (entity->whole) {
+		plan->create = create_make(plan, "");
+		if (plan->by_ref && !entity->upserted)
+			plan->create_ref = create_make(plan, on_conflict);
+	}
 	plan->patch = patch_make(plan);
 	plan->touch = touch_make(plan, "");
 	if (plan->status)
@@ -289,7 +410,7 @@ plan_write_texts(struct entity_plan *plan)
 		arena_printf(plan_arena(), "DELETE FROM \"%s\" WHERE \"id\" = $1::bigint", table);
 	add_references(&references, &plan->shape, NULL);
 	for (int i = 0; i < plan->line_count; i++) {
-		line_texts(&plan->lines[i]);
+		line_texts(&plan->lines[i], table);
 		add_references(&references, &plan->lines[i].shape, plan->lines[i].lines);
 	}
 	plan->bad_references = references.length ? text_str(&references) : NULL;

@@ -3,9 +3,11 @@
 
 #include <string.h>
 
+#include "event/event.h"
+
 /* What the entity's hooks may change is read once more; the version moves at most once. */
 static void
-finish(struct request *rq, struct writing *w, const char *what)
+finish(struct request *rq, struct writing *w, const char *type)
 {
 	struct entity *entity = w->entity;
 	struct record *record = w->record;
@@ -20,7 +22,7 @@ finish(struct request *rq, struct writing *w, const char *what)
 		row = db_one(rq, entity->plan->load, P_ID(record->id));
 	if (!row)
 		fail(rq, ERR_INTERNAL, .detail = "A hook deleted the record it was called for.");
-	record_announce(rq, record, row, arena_printf(&rq->arena, "%s.%s", entity->name, what));
+	record_announce(rq, record, row, type);
 }
 
 static void
@@ -28,15 +30,28 @@ create(struct request *rq, struct writing *w)
 {
 	const struct entity_plan *plan = w->entity->plan;
 	const char *body = json_text(rq, w->body);
-	struct row *row = db_one(rq, w->ref ? plan->insert_ref : plan->insert, P_TEXT(body));
+	const char *type = arena_printf(&rq->arena, "%s.created", w->entity->name);
+	const char *whole = w->internal ? NULL : w->ref ? plan->create_ref : plan->create;
+	struct row *row;
 
+	if (whole)
+		row = event_run(rq, whole, w->entity->name, type, P_TEXT(body));
+	else
+		row = db_one(rq, w->ref ? plan->insert_ref : plan->insert, P_TEXT(body));
 	/* Another request created it between our look and our insert. */
 	if (!row)
 		fail(rq, ERR_CONFLICT, .detail = "Another request is creating this record.",
 		     .rerun = true);
 	w->record = record_of(rq, w->entity, row);
 	w->result = WRITE_CREATED;
-	finish(rq, w, "created");
+	if (!whole) {
+		finish(rq, w, type);
+		return;
+	}
+	w->record->json = row_text(row, "json_");
+	w->record->announced = w->record->version;
+	if (w->entity->saved)
+		w->entity->saved(rq, w->record, true);
 }
 
 /* RFC 7396 inside a json column. */
@@ -110,7 +125,7 @@ patch_record(struct request *rq, struct writing *w)
 	w->result = WRITE_UPDATED;
 	w->record->row = row;
 	w->record->version = row_id(row, "version");
-	finish(rq, w, "updated");
+	finish(rq, w, arena_printf(&rq->arena, "%s.updated", w->entity->name));
 }
 
 void

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/request.h"
+#include "db/db.h"
 
 struct change {
 	const char *entity;     /* "sales_order" */
@@ -29,6 +30,18 @@ struct change {
  * strings must live as long as the request. changed is made in SQL: the top-level members that
  * differ between before and record, without version and updated_at (null equals absent). */
 void event_append(struct request *rq, const struct change *change);
+
+/* A statement that makes a record and appends its event at once, so that both are one round trip.
+ * ctes is "WITH ..." up to a CTE r that holds the record: id, version, before (text; null: it is
+ * new), json_, changed_ (text[]; null: found by comparing) and whatever else the caller wants;
+ * the statement's own parameter is $8. The text
+ * is the arena's. */
+const char *event_statement(struct arena *arena, const char *ctes);
+
+/* Runs it inside a transaction and waits: the row of r, or NULL when r is empty, without an event.
+ * The strings must live as long as the request. */
+struct row *event_run(struct request *rq, const char *statement, const char *entity,
+		      const char *type, struct param own);
 
 /* Handler of GET /api/v1/events?after=&entity=&record_id=&type=&limit= : the log in an order that
  * never changes behind the reader, as {"data":[...],"next_cursor":...}. Each row carries its

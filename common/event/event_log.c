@@ -1,6 +1,9 @@
 /* common/event/event_log.c -- appends changes and, after COMMIT, hands them to the sender. */
 #include "event/event.h"
 
+#include <string.h>
+
+#include "base/text.h"
 #include "db/db.h"
 #include "event/mail.h"
 #include "event/sender_private.h"
@@ -8,10 +11,11 @@
 
 #include "event_append.sql.h"
 
-/* One appended change whose deliveries become known with the transaction's results. */
+/* One appended change whose deliveries are known, or become so with the transaction's results. */
 struct letter {
 	struct change change;
-	struct pending *deliveries;
+	struct rows *rows;
+	struct pending *pending;
 	struct letter *next;
 };
 
@@ -26,16 +30,16 @@ static struct payload *
 letter_payload(struct request *rq, const struct change *change, const struct row *row)
 {
 	return payload_make(&rq->arena, &(struct wire){
-		.event_id = row_text(row, "event_id"),
+		.event_id = row_text(row, "event_"),
 		.type = change->type,
-		.at = row_text(row, "at"),
+		.at = row_text(row, "at_"),
 		.entity = change->entity,
 		.id = change->id,
 		.version = change->version,
 		.origin = rq->actor->origin,
 		.trace = rq->trace_id,
 		.traceparent = rq->traceparent,
-		.changed = row_text(row, "changed"),
+		.changed = row_text(row, "changes_"),
 		.record = change->record,
 	});
 }
@@ -44,10 +48,10 @@ static void
 letter_deliver(struct request *rq, const struct letter *letter)
 {
 	const struct change *change = &letter->change;
-	struct rows *rows = db_wait(rq, letter->deliveries);
+	struct rows *rows = letter->rows ? letter->rows : db_wait(rq, letter->pending);
 	struct payload *payload;
 
-	if (!rows_any(rows))
+	if (!rows_any(rows) || row_null(rows_at(rows, 0), "delivery_"))
 		return;
 	if (!sender_takes()) {
 		sender_tell_others(rq->db);
@@ -57,14 +61,14 @@ letter_deliver(struct request *rq, const struct letter *letter)
 	for (int i = 0; i < rows_count(rows); i++) {
 		struct row *row = rows_at(rows, i);
 		struct offer offer = {
-			.id = row_id(row, "id"),
+			.id = row_id(row, "delivery_"),
 			.entity = change->entity,
 			.record_id = change->id,
 			.version = change->version,
-			.older = row_id(row, "older"),
+			.older = row_id(row, "older_"),
 		};
 
-		sender_offer(row_id(row, "webhook_id"), &offer, payload);
+		sender_offer(row_id(row, "webhook_"), &offer, payload);
 	}
 	payload_release(payload);
 }
@@ -99,21 +103,63 @@ mail_wake(struct request *rq)
 	mail_of(rq)->wake = true;
 }
 
-void
-event_append(struct request *rq, const struct change *change)
+static void
+mail_add(struct request *rq, struct letter *letter)
 {
-	struct letter *letter = arena_new(&rq->arena, struct letter);
 	struct mail *mail = mail_of(rq);
 
-	letter->change = *change;
-	letter->deliveries = db_send(rq, sql_event_append, P_TEXT(change->entity), P_ID(change->id),
-		P_ID(change->version), P_TEXT(change->type),
-		rq->actor->user_id != 0 ? P_ID(rq->actor->user_id) : P_NULL,
-		P_TEXT(rq->actor->name), P_TEXT(rq->actor->origin), P_TEXT(rq->trace_id),
-		P_TEXT(rq->traceparent), P_TEXT(change->before), P_TEXT(change->record));
 	if (mail->last != NULL)
 		mail->last->next = letter;
 	else
 		mail->first = letter;
 	mail->last = letter;
+}
+
+/* $1 to $7 of event_append.sql. */
+#define EVENT_PARAMS(rq, entity, type)                                           \
+	P_TEXT(entity), P_TEXT(type),                                            \
+		(rq)->actor->user_id != 0 ? P_ID((rq)->actor->user_id) : P_NULL, \
+		P_TEXT((rq)->actor->name), P_TEXT((rq)->actor->origin),          \
+		P_TEXT((rq)->trace_id), P_TEXT((rq)->traceparent)
+
+void
+event_append(struct request *rq, const struct change *change)
+{
+	struct letter *letter = arena_new(&rq->arena, struct letter);
+
+	letter->change = *change;
+	letter->pending = db_send(rq, sql_event_append,
+				  EVENT_PARAMS(rq, change->entity, change->type), P_ID(change->id),
+				  P_ID(change->version), P_TEXT(change->before),
+				  P_TEXT(change->record));
+	mail_add(rq, letter);
+}
+
+const char *
+event_statement(struct arena *arena, const char *ctes)
+{
+	const char *appends = strstr(sql_event_append, "e AS (");
+	const char *answers = strstr(appends, "SELECT d.id");
+
+	return arena_printf(arena, "%s, %.*sSELECT r.*, %s", ctes, (int)(answers - appends),
+			    appends, answers + strlen("SELECT "));
+}
+
+struct row *
+event_run(struct request *rq, const char *statement, const char *entity, const char *type,
+	  struct param own)
+{
+	struct letter *letter = arena_new(&rq->arena, struct letter);
+	struct row *row;
+
+	letter->rows = db_all(rq, statement, EVENT_PARAMS(rq, entity, type), own);
+	if (!rows_any(letter->rows))
+		return NULL;
+	row = rows_at(letter->rows, 0);
+	letter->change = (struct change){
+		.entity = entity, .type = type, .id = row_id(row, "id"),
+		.version = row_id(row, "version"), .record = row_text(row, "json_"),
+	};
+	mail_add(rq, letter);
+	return row;
 }

@@ -1,10 +1,10 @@
 """tests/bridge/test_operators.py -- what operators see, and what they can do about a message."""
 import json
-import subprocess
 
 import pytest
 from api import ApiError
 from lone_bridge import api_with, lone, new_event_id, one_lone_bridge  # noqa: F401
+from operator_cli import cli
 from waiting import eventually
 
 REFUSED = 422, {"code": "validation", "detail": "Not acceptable."}
@@ -12,14 +12,6 @@ REFUSED = 422, {"code": "validation", "detail": "Not acceptable."}
 
 def refuse_customers(call):
     return REFUSED if call.method == "PUT" and "/customers/" in call.path else None
-
-
-def cli(lone, *arguments, status=0, **environment):
-    done = subprocess.run([lone.stack.bin / "sync-bridge", "--config",
-                           lone.stack.config_path("bridge"), *arguments],
-                          capture_output=True, text=True, timeout=20, env=environment or None)
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 @pytest.fixture
