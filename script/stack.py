@@ -22,6 +22,11 @@ DAEMONS = {"crm": "crm-server", "erp": "erp-server", "bridge": "sync-bridge"}
 DEFAULT_PORTS = {"crm": 8081, "erp": 8082, "bridge": 8083}
 
 
+def program(name):
+    """crm-server of "crm", and of "crm2"."""
+    return DAEMONS[name.rstrip("0123456789")]
+
+
 class StackError(Exception):
     pass
 
@@ -46,9 +51,12 @@ class Stack:
     """One stack in folder var. ports: {"crm": 8081, ...}; 0 or missing picks a free one.
 
     hosts: {"crm": "host", ...} when the daemons run on machines of these names.
+    more: names of further systems, as ("crm2", "erp2"): each its own role, schema and port.
+    bridge_config: called with bridge.json's content before it is written, to change it.
     """
 
-    def __init__(self, var, bin_dir, ports=None, database_url=None, options=None, hosts=None):
+    def __init__(self, var, bin_dir, ports=None, database_url=None, options=None, hosts=None,
+                 more=(), bridge_config=None):
         self.var = pathlib.Path(var).absolute()
         self.bin = pathlib.Path(bin_dir)
         self.database_url = database_url
@@ -57,7 +65,10 @@ class Stack:
         self.hosts = hosts or {}
         self.processes = {}
         self.tokens = {}
-        self.ports = {name: (ports or {}).get(name) or free_port() for name in DAEMONS}
+        self.systems = ("crm", "erp", *more)
+        self.names = (*self.systems, "bridge")
+        self.bridge_config = bridge_config
+        self.ports = {name: (ports or {}).get(name) or free_port() for name in self.names}
 
     # ---- PostgreSQL ----
 
@@ -85,7 +96,7 @@ class Stack:
 
     def prepare_database(self):
         """A login role and a schema for each daemon, none with a right on another's."""
-        for name in DAEMONS:
+        for name in self.names:
             self.sql(f"""
                 DO $do$ BEGIN
                     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{name}') THEN
@@ -115,8 +126,11 @@ class Stack:
             file.write(value)
         return path
 
+    def file(self, name, ending):
+        return self.var / f"{program(name)}{name[3:] if name in self.systems else ''}.{ending}"
+
     def config_path(self, name):
-        return self.var / f"{DAEMONS[name]}.ini"
+        return self.file(name, "ini")
 
     def write_config(self, name):
         self.write_secret(f"{name}-url", self.user_url(name))
@@ -132,7 +146,7 @@ class Stack:
             token = self.var / "secrets/bridge-admin-token"
             if token.exists():
                 values["admin-token"] = f"@{token}"
-        lines = [f"# {DAEMONS[name]} of this stack; written by script/server"]
+        lines = [f"# {program(name)} of this stack; written by script/server"]
         lines += [f"{key} = {value}" for key, value in values.items()]
         self.config_path(name).write_text("\n".join(lines) + "\n")
 
@@ -140,7 +154,7 @@ class Stack:
         config = json.loads((ROOT / "sync-bridge/bridge.json").read_text())
         config["public_url"] = self.url("bridge")
         config["mappings"] = str(ROOT / "sync-bridge/mappings")
-        for name in ("crm", "erp"):
+        for name in self.systems:
             secret = self.var / "secrets" / f"{name}-webhook"
             if not secret.exists():
                 self.write_secret(secret.name,
@@ -150,6 +164,8 @@ class Stack:
                 "token": f"@{self.var}/secrets/{name}-bridge-token",
                 "secret": f"@{secret}",
             }
+        if self.bridge_config:
+            self.bridge_config(config)
         (self.var / "bridge.json").write_text(json.dumps(config, indent=2) + "\n")
 
     def url(self, name):
@@ -158,10 +174,10 @@ class Stack:
     # ---- daemons ----
 
     def run(self, name, *arguments):
-        done = subprocess.run([self.bin / DAEMONS[name], "--config", self.config_path(name),
+        done = subprocess.run([self.bin / program(name), "--config", self.config_path(name),
                                *arguments], capture_output=True, text=True)
         if done.returncode != 0:
-            raise StackError(f"{DAEMONS[name]} {' '.join(arguments)}:\n{done.stderr}")
+            raise StackError(f"{program(name)} {' '.join(arguments)}:\n{done.stderr}")
         return done.stdout.strip()
 
     def token(self, name, user, role):
@@ -172,9 +188,9 @@ class Stack:
         return path.read_text()
 
     def start_daemon(self, name, detach=False):
-        with open(self.var / f"{DAEMONS[name]}.log", "ab") as log:
+        with open(self.file(name, "log"), "ab") as log:
             self.processes[name] = subprocess.Popen(
-                [self.bin / DAEMONS[name], "--config", self.config_path(name)],
+                [self.bin / program(name), "--config", self.config_path(name)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=detach)
         return self.processes[name]
 
@@ -190,8 +206,8 @@ class Stack:
             except OSError:
                 api.close()
             time.sleep(0.02)
-        log = (self.var / f"{DAEMONS[name]}.log").read_text(errors="replace")
-        raise StackError(f"{DAEMONS[name]} did not become ready:\n" + log[-2000:])
+        log = self.file(name, "log").read_text(errors="replace")
+        raise StackError(f"{program(name)} did not become ready:\n" + log[-2000:])
 
     def prepare(self):
         """Everything up to, not including, the daemons' start."""
@@ -199,21 +215,21 @@ class Stack:
         if self.private_cluster:
             self.database_url = self.postgres("start")
         self.prepare_database()
-        for name in DAEMONS:
+        for name in self.names:
             self.write_config(name)
         self.write_bridge_json()
-        for name in DAEMONS:
+        for name in self.names:
             self.run(name, "--migrate")
             self.tokens[name] = self.token(name, "admin", "admin")
-        for name in ("crm", "erp"):
+        for name in self.systems:
             self.token(name, "bridge", "bridge")
         self.write_config("bridge")   # again, now that its token is there
 
     def start(self, detach=False):
         self.prepare()
-        for name in DAEMONS:
+        for name in self.names:
             self.start_daemon(name, detach)
-        for name in DAEMONS:
+        for name in self.names:
             self.wait_ready(name)
         self.wait_subscribed()
         self.write_stack_json()
@@ -231,7 +247,7 @@ class Stack:
     def write_stack_json(self):
         stack = {name: {"url": self.url(name), "token": self.tokens[name],
                         "pid": self.processes[name].pid if name in self.processes else None,
-                        "config": str(self.config_path(name))} for name in DAEMONS}
+                        "config": str(self.config_path(name))} for name in self.names}
         stack["database"] = {"url": self.database_url}
         stack["bin"] = str(self.bin)
         self.write_secret("../stack.json", json.dumps(stack, indent=2) + "\n")

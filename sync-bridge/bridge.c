@@ -11,6 +11,7 @@
 #include "links.h"
 #include "bulk.h"
 #include "messages.h"
+#include "reload.h"
 #include "simulate.h"
 #include "prove.h"
 #include "reconcile.h"
@@ -67,6 +68,10 @@ static struct route routes[] = {
 	  .allow = "operator", .summary = "Lets what is for a paused system go on." },
 	{ .method = "GET", .pattern = "/api/v1/status", .handle = status_get, .allow = "*",
 	  .summary = "Backlog and last effect of each route, and whether every queue is empty." },
+	{ .method = "POST", .pattern = "/api/v1/config/reload", .handle = reload_post,
+	  .allow = "operator", .flags = ROUTE_NO_TRANSACTION,
+	  .summary = "Reads bridge.json, secrets and mappings anew, in every process; a wrong one "
+		     "is refused whole." },
 	{ .method = "GET", .pattern = "/api/v1/traces/{entity}/{id}", .handle = trace_get,
 	  .allow = "operator",
 	  .summary = "A deal's whole way through the systems, from any of its records." },
@@ -120,6 +125,7 @@ start(struct app *app)
 	sweep_start();
 	shard_start();
 	subscribe_start();
+	reload_start();
 }
 
 static void
@@ -128,6 +134,7 @@ stop(struct app *app)
 	sweep_stop();
 	shard_stop();
 	subscribe_stop();
+	reload_stop();
 }
 
 const struct daemon bridge_daemon = {
@@ -144,5 +151,6 @@ const struct daemon bridge_daemon = {
 	.start = start,
 	.stop = stop,
 	.command = cli_run,
+	.reload = reload_signal,
 	.metrics = status_metrics,
 };

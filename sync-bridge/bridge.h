@@ -1,6 +1,8 @@
 /* sync-bridge/bridge.h -- the words of the bridge: systems, routes and messages.
  *
- * Systems and routes come from bridge.json at start and live as long as the process. A message is
+ * Systems and routes come from bridge.json at start and at each reload. A pointer to one is good
+ * until the request that took it ends, across yields too: what a reload replaces is kept until
+ * then. Never keep one in a structure that outlives the request. A message is
  * one change on its way along one route; its row in table message is the truth, the struct is
  * what the lanes hold of it.
  */
@@ -14,6 +16,7 @@
 #define uthash_fatal(message) abort()
 #include <uthash.h>
 
+#include "base/arena.h"
 #include "event/breaker.h"
 #include "event/budget.h"
 
@@ -24,6 +27,9 @@ struct bridge_system {
 	const char *url;           /* without a slash at its end */
 	const char *token;
 	const char *secret;
+	const char *old_secret;    /* verifies too while a rotation is under way; NULL: none */
+	int64_t old_secret_until;  /* unix seconds; 0: until it is taken out */
+	int64_t epoch;             /* counted up by hand when the system was set back; 1 */
 	const char *skip_origin;   /* changes of this origin are not sent to us; NULL: all are */
 	/* How it answers. After five failures in a row only a probe goes out until one gets
 	 * through, and no attempt is counted; a refused token pauses it, probed every 10 s. */
@@ -52,6 +58,7 @@ struct bridge_route {
 	const char *path;          /* "customers" */
 	struct mapping *map;
 	const char *map_file;
+	const char **owns;         /* the target's fields it may write, ends by NULL; NULL: all */
 	const char *answer;        /* verb of the source's record, told the outcome; or NULL */
 	char last_effect[32];      /* time of its last effect by this process; "" */
 	char told_effect[32];      /* as the table has it */
@@ -73,12 +80,22 @@ struct bridge {
 	int system_count;
 	struct bridge_route *routes;
 	int route_count;
+	char digest[33];           /* of every byte it was read from */
+	int64_t read_at;           /* unix seconds */
+	struct arena arena;        /* all of this */
 };
 
 extern struct bridge bridge;
 
 struct bridge_system *bridge_system(const char *name);
+/* By name: around a reload one may be the old and the other the new. */
+bool same_system(const struct bridge_system *a, const struct bridge_system *b);
 struct bridge_route *bridge_route(const char *name);
+
+/* Whether it takes changes of this type ("account.updated"). */
+bool bridge_route_takes(const struct bridge_route *route, const char *type);
+/* Both write the same record of the target: the one named by the same record of the source. */
+bool bridge_routes_meet(const struct bridge_route *a, const struct bridge_route *b);
 
 /* crm:account:42 */
 #define REF_MAX 200

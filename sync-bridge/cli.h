@@ -58,6 +58,9 @@ int cli_pause(const struct cli *cli);
 int cli_resume(const struct cli *cli);
 /* Of all messages that the flags name; verb: "retry" or "skip". */
 int cli_bulk(const struct cli *cli, const char *verb);
+int cli_check_config(const struct cli *cli);
+int cli_reload(const struct cli *cli);
+int cli_rotate_secret(const struct cli *cli);
 int cli_trace(const struct cli *cli);
 int cli_explain(const struct cli *cli);
 int cli_simulate(const struct cli *cli);

@@ -1,249 +1,169 @@
 /* sync-bridge/config.c -- reads and checks bridge.json, its secrets and its mappings. */
 #include "config.h"
 
-#include <ctype.h>
 #include <libgen.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#include "base/coro.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/request.h"
 #include "bridge.h"
+#include "config_reader.h"
 #include "event/signature.h"
 #include "mapping.h"
-
-#define FILE_MAX (256 * 1024)
+#include "ownership.h"
 
 struct bridge bridge;
 struct bridge_options bridge_options;
 
-/* The configuration's memory is this request's arena; it is never released. */
-static struct request config_request;
-static const char *config_file;
-static const char *config_folder;
-static const char *mappings_folder;
-
 static const char *const bridge_keys[] = { "name",    "public_url", "mappings",
 					   "systems", "routes",     NULL };
-static const char *const system_keys[] = { "url", "token", "secret", "skip_origin", NULL };
+static const char *const system_keys[] = { "url", "token", "secret", "old_secret",
+	"old_secret_until", "epoch", "skip_origin", NULL };
 static const char *const route_keys[] = { "name", "from", "entity", "source_path", "events", "when",
-	"skip_reason", "to", "target", "path", "map", "answer", "mirror", "repair", "compare",
-	NULL };
+	"skip_reason", "to", "target", "path", "map", "owns", "answer", "mirror", "repair",
+	"compare", NULL };
 static const char *const compare_keys[] = { "when", "not", NULL };
 
-_Noreturn static void refuse(const char *place, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void
-refuse(const char *place, const char *format, ...)
+static struct bridge_system *
+system_in(const struct bridge *in, const char *name)
 {
-	char reason[600];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(reason, sizeof(reason), format, args);
-	va_end(args);
-	die("%s: %s%s%s", config_file, place, *place ? ": " : "", reason);
+	for (int i = 0; i < in->system_count; i++)
+		if (strcmp(in->systems[i].name, name) == 0)
+			return &in->systems[i];
+	return NULL;
 }
 
-/* The whole file; NULL when it cannot be read. */
-static char *
-file_read(const char *path)
+static struct bridge_route *
+route_in(const struct bridge *in, const char *name)
 {
-	FILE *file = fopen(path, "re");
-	char *text;
-	size_t length;
-
-	if (!file)
-		return NULL;
-	text = arena_alloc(&config_request.arena, FILE_MAX + 1);
-	length = fread(text, 1, FILE_MAX + 1, file);
-	if (ferror(file) || length > FILE_MAX) {
-		fclose(file);
-		return NULL;
-	}
-	fclose(file);
-	text[length] = '\0';
-	return text;
-}
-
-static char *
-beside(const char *folder, const char *name)
-{
-	if (*name == '/')
-		return arena_strdup(&config_request.arena, name);
-	return arena_printf(&config_request.arena, "%s/%s", folder, name);
-}
-
-static void
-only_keys(const char *place, const cJSON *object, const char *const *known)
-{
-	const cJSON *member;
-
-	if (!cJSON_IsObject(object))
-		refuse(place, "must be an object");
-	cJSON_ArrayForEach(member, object) {
-		int i = 0;
-
-		while (known[i] && strcmp(known[i], member->string) != 0)
-			i++;
-		if (!known[i])
-			refuse(place, "unknown key \"%s\"", member->string);
-	}
-}
-
-static const char *
-optional(const char *place, const cJSON *object, const char *key)
-{
-	const cJSON *member = json_get(object, key);
-
-	if (!member)
-		return NULL;
-	if (!cJSON_IsString(member) || !*member->valuestring)
-		refuse(place, "\"%s\" must be a text that is not empty", key);
-	return member->valuestring;
-}
-
-static const char *
-required(const char *place, const cJSON *object, const char *key)
-{
-	if (!json_get(object, key))
-		refuse(place, "\"%s\" is missing", key);
-	return optional(place, object, key);
-}
-
-/* Names end up in references, paths and SQL parameters. */
-static const char *
-required_name(const char *place, const cJSON *object, const char *key)
-{
-	const char *name = required(place, object, key);
-
-	if (strlen(name) > 60 ||
-	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != strlen(name))
-		refuse(place, "\"%s\" must be lower-case letters, digits, _ and - (60 at most)",
-		       key);
-	return name;
-}
-
-/* A secret as it is, or "@file" that holds it. */
-static const char *
-required_secret(const char *place, const cJSON *object, const char *key)
-{
-	const char *value = required(place, object, key);
-	const char *path;
-	char *text;
-	size_t length;
-
-	if (*value != '@')
-		return value;
-	path = beside(config_folder, value + 1);
-	text = file_read(path);
-	if (!text)
-		refuse(place, "\"%s\": cannot read %s", key, path);
-	length = strlen(text);
-	while (length && isspace((unsigned char)text[length - 1]))
-		text[--length] = '\0';
-	if (!length)
-		refuse(place, "\"%s\": %s is empty", key, path);
-	return text;
-}
-
-static const char *
-required_url(const char *place, const cJSON *object, const char *key)
-{
-	char *url = arena_strdup(&config_request.arena, required(place, object, key));
-	size_t length = strlen(url);
-
-	if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
-		refuse(place, "\"%s\" must begin with http:// or https://", key);
-	while (url[length - 1] == '/')
-		url[--length] = '\0';
-	return url;
+	for (int i = 0; i < in->route_count; i++)
+		if (strcmp(in->routes[i].name, name) == 0)
+			return &in->routes[i];
+	return NULL;
 }
 
 struct bridge_system *
 bridge_system(const char *name)
 {
-	for (int i = 0; i < bridge.system_count; i++)
-		if (strcmp(bridge.systems[i].name, name) == 0)
-			return &bridge.systems[i];
-	return NULL;
+	return system_in(&bridge, name);
 }
 
 struct bridge_route *
 bridge_route(const char *name)
 {
-	for (int i = 0; i < bridge.route_count; i++)
-		if (strcmp(bridge.routes[i].name, name) == 0)
-			return &bridge.routes[i];
-	return NULL;
+	return route_in(&bridge, name);
 }
 
 static void
-read_system(const cJSON *node, struct bridge_system *system)
+check_secret(struct config_reader *reader, const char *place, const char *key, const char *secret)
 {
-	const char *place = arena_printf(&config_request.arena, "systems.%s", node->string);
-	const char *const probe = "probe";
+	if (!signature_make(&reader->rq->arena, secret, "probe", "0", "", 0))
+		config_refuse(reader, place,
+			      "\"%s\" must be \"whsec_\" and base64 of 24 to 64 bytes", key);
+}
+
+/* Unix seconds of 2026-11-24T10:00:00Z, 0 when it is none. */
+static int64_t
+instant(const char *text)
+{
+	struct tm tm = { 0 };
+	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+
+	if (rest && *rest == '.')
+		rest += 1 + strspn(rest + 1, "0123456789");
+	return rest && strcmp(rest, "Z") == 0 ? (int64_t)timegm(&tm) : 0;
+}
+
+static void
+read_old_secret(struct config_reader *reader, const char *place, const cJSON *node,
+		struct bridge_system *system)
+{
+	const char *until = config_optional_secret(reader, place, node, "old_secret_until");
+
+	system->old_secret = config_optional_secret(reader, place, node, "old_secret");
+	if (system->old_secret)
+		check_secret(reader, place, "old_secret", system->old_secret);
+	if (!until)
+		return;
+	system->old_secret_until = instant(until);
+	if (!system->old_secret_until)
+		config_refuse(reader, place,
+			      "\"old_secret_until\" must be an instant like 2026-01-31T18:00:00Z");
+}
+
+static void
+read_system(struct config_reader *reader, const cJSON *node, struct bridge_system *system)
+{
+	const char *place = arena_printf(&reader->rq->arena, "systems.%s", node->string);
 
 	if (strlen(node->string) > 40 ||
 	    strspn(node->string, "abcdefghijklmnopqrstuvwxyz0123456789_-") != strlen(node->string))
-		refuse(place,
-		       "a system's name is lower-case letters, digits, _ and - (40 at most)");
-	only_keys(place, node, system_keys);
+		config_refuse(reader, place, "a system's name is lower-case letters, digits, "
+					     "_ and - (40 at most)");
+	config_only_keys(reader, place, node, system_keys);
 	system->name = node->string;
-	system->url = required_url(place, node, "url");
-	system->token = required_secret(place, node, "token");
+	system->url = config_url(reader, place, node, "url");
+	system->token = config_secret(reader, place, node, "token");
 	if (strpbrk(system->token, "\r\n"))
-		refuse(place, "\"token\" must be one line");
-	system->secret = required_secret(place, node, "secret");
-	if (!signature_make(&config_request.arena, system->secret, probe, "0", "", 0))
-		refuse(place, "\"secret\" must be \"whsec_\" and base64 of 24 to 64 bytes");
-	system->skip_origin = optional(place, node, "skip_origin");
+		config_refuse(reader, place, "\"token\" must be one line");
+	system->secret = config_secret(reader, place, node, "secret");
+	check_secret(reader, place, "secret", system->secret);
+	read_old_secret(reader, place, node, system);
+	system->epoch = 1;
+	if (json_get(node, "epoch") &&
+	    (!json_integer(node, "epoch", &system->epoch) || system->epoch < 1))
+		config_refuse(reader, place, "\"epoch\" must be a positive integer");
+	system->skip_origin = config_optional(reader, place, node, "skip_origin");
 }
 
 static void
-read_systems(const cJSON *node)
+read_systems(struct config_reader *reader, const cJSON *node)
 {
+	struct bridge *into = reader->bridge;
 	const cJSON *member;
 
 	if (!cJSON_IsObject(node) || !node->child)
-		refuse("systems", "must be an object with at least one system");
-	bridge.systems = arena_array(&config_request.arena, struct bridge_system,
-				     (size_t)cJSON_GetArraySize(node));
+		config_refuse(reader, "systems", "must be an object with at least one system");
+	into->systems = arena_array(&reader->rq->arena, struct bridge_system,
+				    (size_t)cJSON_GetArraySize(node));
 	cJSON_ArrayForEach(member, node)
-		read_system(member, &bridge.systems[bridge.system_count++]);
+		read_system(reader, member, &into->systems[into->system_count++]);
 }
 
 static struct bridge_system *
-required_system(const char *place, const cJSON *object, const char *key)
+required_system(struct config_reader *reader, const char *place, const cJSON *object,
+		const char *key)
 {
-	const char *name = required(place, object, key);
-	struct bridge_system *system = bridge_system(name);
+	const char *name = config_required(reader, place, object, key);
+	struct bridge_system *system = system_in(reader->bridge, name);
 
 	if (!system)
-		refuse(place, "\"%s\": there is no system \"%s\"", key, name);
+		config_refuse(reader, place, "\"%s\": there is no system \"%s\"", key, name);
 	return system;
 }
 
 static const char **
-read_events(const char *place, const cJSON *node)
+read_events(struct config_reader *reader, const char *place, const cJSON *node)
 {
 	const char **events;
 	const cJSON *member;
 	int count = 0;
 
 	if (!cJSON_IsArray(node) || !node->child)
-		refuse(place, "\"events\" must be a list of event types, as in [\"account.*\"]");
-	events = arena_array(&config_request.arena, const char *,
+		config_refuse(reader, place,
+			      "\"events\" must be a list of event types, as in [\"account.*\"]");
+	events = arena_array(&reader->rq->arena, const char *,
 			     (size_t)cJSON_GetArraySize(node) + 1);
 	cJSON_ArrayForEach(member, node) {
 		if (!cJSON_IsString(member) || !strchr(member->valuestring, '.') ||
 		    strspn(member->valuestring, "abcdefghijklmnopqrstuvwxyz0123456789_.*") !=
 		    strlen(member->valuestring))
-			refuse(place,
+			config_refuse(reader, place,
 			       "\"events\"[%d] must be like \"account.updated\" or \"account.*\"",
 			       count);
 		events[count++] = member->valuestring;
@@ -252,105 +172,114 @@ read_events(const char *place, const cJSON *node)
 }
 
 static void
-read_mapping(const char *place, const cJSON *node, struct bridge_route *route)
+read_mapping(struct config_reader *reader, const char *place, const cJSON *node,
+	     struct bridge_route *route)
 {
-	const char *when = optional(place, node, "when");
+	const char *when = config_optional(reader, place, node, "when");
 	const char *path;
 	const char *program;
 
 	route->when_text = when;
 	if (when)
-		route->when = mapping_add(arena_printf(&config_request.arena, "%s: %s: \"when\"",
-						       config_file, place), when);
-	route->skip_reason = optional(place, node, "skip_reason");
+		route->when = mapping_add(reader->mappings,
+					  arena_printf(&reader->rq->arena, "%s: %s: \"when\"",
+						       reader->file, config_place(reader, place)),
+					  when, route->to->name);
+	route->skip_reason = config_optional(reader, place, node, "skip_reason");
 	if (!route->skip_reason && when)
-		route->skip_reason = arena_printf(&config_request.arena, "not so: %.300s", when);
-	route->map_file = required(place, node, "map");
-	path = beside(mappings_folder, route->map_file);
-	program = file_read(path);
+		route->skip_reason = arena_printf(&reader->rq->arena, "not so: %.300s", when);
+	route->map_file = config_required(reader, place, node, "map");
+	path = config_beside(reader, reader->mappings_folder, route->map_file);
+	program = config_file(reader, path);
 	if (!program)
-		refuse(place, "\"map\": cannot read %s", path);
-	route->map = mapping_add(path, program);
+		config_refuse(reader, place, "\"map\": cannot read %s", path);
+	route->map = mapping_add(reader->mappings, path, program, route->to->name);
 }
 
 /* "repair": "owner" or "hold"; "compare": {"when": ..., "not": {"<member>": "<why>"}} */
 static void
-read_compare(const char *place, const cJSON *node, struct bridge_route *route)
+read_compare(struct config_reader *reader, const char *place, const cJSON *node,
+	     struct bridge_route *route)
 {
-	const char *repair = optional(place, node, "repair");
+	const char *repair = config_optional(reader, place, node, "repair");
 	const cJSON *compare = json_get(node, "compare");
 	const cJSON *not = json_get(compare, "not");
-	const char *when;
+	size_t size = (size_t)cJSON_GetArraySize(not) + 1;
+	struct arena *arena = &reader->rq->arena;
 	const cJSON *member;
+	const char *when;
 	int count = 0;
 
 	if (repair && strcmp(repair, "owner") != 0 && strcmp(repair, "hold") != 0)
-		refuse(place, "\"repair\" must be \"owner\" or \"hold\"");
+		config_refuse(reader, place, "\"repair\" must be \"owner\" or \"hold\"");
 	route->hold = repair && strcmp(repair, "hold") == 0;
-	place = arena_printf(&config_request.arena, "%s: compare", place);
+	place = arena_printf(arena, "%s: compare", place);
 	if (compare)
-		only_keys(place, compare, compare_keys);
-	when = compare ? optional(place, compare, "when") : NULL;
+		config_only_keys(reader, place, compare, compare_keys);
+	when = compare ? config_optional(reader, place, compare, "when") : NULL;
 	if (when)
-		route->compare_when = mapping_add(
-			arena_printf(&config_request.arena, "%s: %s: \"when\"", config_file, place),
-			when);
+		route->compare_when = mapping_add(reader->mappings,
+			arena_printf(arena, "%s: %s: \"when\"", reader->file,
+				     config_place(reader, place)),
+			when, route->to->name);
 	if (not && !cJSON_IsObject(not))
-		refuse(place, "\"not\" must be an object of members and why each is left out");
-	route->not_compared = arena_array(&config_request.arena, const char *,
-					  (size_t)cJSON_GetArraySize(not) + 1);
-	route->not_compared_why = arena_array(&config_request.arena, const char *,
-					      (size_t)cJSON_GetArraySize(not) + 1);
+		config_refuse(reader, place,
+			      "\"not\" must be an object of members and why each is left out");
+	route->not_compared = arena_array(arena, const char *, size);
+	route->not_compared_why = arena_array(arena, const char *, size);
 	cJSON_ArrayForEach(member, not) {
-		route->not_compared_why[count] = required(place, not, member->string);
+		route->not_compared_why[count] =
+			config_required(reader, place, not, member->string);
 		route->not_compared[count++] = member->string;
 	}
 }
 
 static void
-read_route(const cJSON *node, int index, struct bridge_route *route)
+read_route(struct config_reader *reader, const cJSON *node, int index, struct bridge_route *route)
 {
-	const char *place = arena_printf(&config_request.arena, "routes[%d]", index);
+	const char *place = arena_printf(&reader->rq->arena, "routes[%d]", index);
 	const cJSON *mirror;
 
-	only_keys(place, node, route_keys);
-	route->name = required_name(place, node, "name");
-	place = arena_printf(&config_request.arena, "routes[%d] (%s)", index, route->name);
-	if (bridge_route(route->name))
-		refuse(place, "there is another route of this name");
-	route->from = required_system(place, node, "from");
-	route->entity = required_name(place, node, "entity");
-	route->source_path = required_name(place, node, "source_path");
-	route->events = read_events(place, json_get(node, "events"));
-	route->to = required_system(place, node, "to");
+	config_only_keys(reader, place, node, route_keys);
+	route->name = config_name(reader, place, node, "name");
+	place = arena_printf(&reader->rq->arena, "routes[%d] (%s)", index, route->name);
+	if (route_in(reader->bridge, route->name))
+		config_refuse(reader, place, "there is another route of this name");
+	route->from = required_system(reader, place, node, "from");
+	route->entity = config_name(reader, place, node, "entity");
+	route->source_path = config_name(reader, place, node, "source_path");
+	route->events = read_events(reader, place, json_get(node, "events"));
+	route->to = required_system(reader, place, node, "to");
 	if (route->to == route->from)
-		refuse(place, "\"from\" and \"to\" are the same system");
-	route->target = required_name(place, node, "target");
-	route->path = required_name(place, node, "path");
-	route->answer = json_get(node, "answer") ? required_name(place, node, "answer") : NULL;
+		config_refuse(reader, place, "\"from\" and \"to\" are the same system");
+	route->target = config_name(reader, place, node, "target");
+	route->path = config_name(reader, place, node, "path");
+	route->owns = ownership_read(reader, place, json_get(node, "owns"));
+	if (json_get(node, "answer"))
+		route->answer = config_name(reader, place, node, "answer");
 	mirror = json_get(node, "mirror");
 	if (mirror && !cJSON_IsBool(mirror))
-		refuse(place, "\"mirror\" must be true or false");
+		config_refuse(reader, place, "\"mirror\" must be true or false");
 	route->mirror = cJSON_IsTrue(mirror);
-	read_compare(place, node, route);
-	read_mapping(place, node, route);
+	read_compare(reader, place, node, route);
+	read_mapping(reader, place, node, route);
 }
 
 static void
-read_routes(const cJSON *node)
+read_routes(struct config_reader *reader, const cJSON *node)
 {
 	const cJSON *member;
 	int index = 0;
 
 	if (!cJSON_IsArray(node) || !node->child)
-		refuse("routes", "must be a list with at least one route");
-	bridge.routes = arena_array(&config_request.arena, struct bridge_route,
-				    (size_t)cJSON_GetArraySize(node));
+		config_refuse(reader, "routes", "must be a list with at least one route");
+	reader->bridge->routes = arena_array(&reader->rq->arena, struct bridge_route,
+					     (size_t)cJSON_GetArraySize(node));
 	cJSON_ArrayForEach(member, node) {
 		struct bridge_route route = { 0 };
 
-		read_route(member, index++, &route);
-		bridge.routes[bridge.route_count++] = route;
+		read_route(reader, member, index++, &route);
+		reader->bridge->routes[reader->bridge->route_count++] = route;
 	}
 }
 
@@ -367,36 +296,77 @@ line_of(const char *text, size_t offset)
 static void
 read_all(struct request *rq, void *arg)
 {
+	struct config_reader *reader = arg;
+	struct bridge *into = reader->bridge;
 	struct json_error error;
-	const char *text = file_read(config_file);
-	const char *mappings;
-	char *error_text;
+	const char *text, *mappings, *said;
 	cJSON *root;
 
+	reader->rq = rq;
+	reader->folder = dirname(arena_strdup(&rq->arena, reader->file));
+	text = config_file(reader, reader->file);
 	if (!text)
-		die("%s: cannot be read as the bridge's configuration", config_file);
+		config_refuse(reader, "", "cannot be read as the bridge's configuration");
 	root = json_parse(rq, text, strlen(text), &error);
 	if (!root)
-		die("%s: line %d: %s", config_file, line_of(text, error.offset), error.reason);
-	only_keys("", root, bridge_keys);
-	bridge.name = json_get(root, "name") ? required_name("", root, "name") : "sync-bridge";
-	bridge.public_url = required_url("", root, "public_url");
-	mappings = optional("", root, "mappings");
-	mappings_folder = beside(config_folder, mappings ? mappings : "mappings");
-	read_systems(json_get(root, "systems"));
-	read_routes(json_get(root, "routes"));
-	if (!mapping_compile(&error_text))
-		die("%s", error_text);
+		config_refuse(reader, "", "line %d: %s", line_of(text, error.offset),
+			      error.reason);
+	reader->text = text;
+	config_only_keys(reader, "", root, bridge_keys);
+	into->name = json_get(root, "name") ? config_required(reader, "", root, "name")
+					    : "sync-bridge";
+	into->public_url = config_url(reader, "", root, "public_url");
+	mappings = config_optional(reader, "", root, "mappings");
+	reader->mappings_folder =
+		config_beside(reader, reader->folder, mappings ? mappings : "mappings");
+	reader->mappings = mappings_new(&rq->arena);
+	read_systems(reader, json_get(root, "systems"));
+	read_routes(reader, json_get(root, "routes"));
+	ownership_check(reader);
+	if (!mappings_compile(reader->mappings, &said))
+		fail(rq, ERR_VALIDATION, .detail = said);
+}
+
+bool
+bridge_config_read(const char *file, struct bridge *out, char *error, size_t error_size)
+{
+	crypto_generichash_state digest;
+	unsigned char bytes[16];
+	struct config_reader reader = { .bridge = out, .file = file, .digest = &digest };
+	struct request rq;
+	bool good;
+
+	json_init();
+	*out = (struct bridge){ .read_at = clock_unix() };
+	request_init(&rq, NULL);
+	crypto_generichash_init(&digest, NULL, 0, sizeof(bytes));
+	good = request_run(&rq, read_all, &reader);
+	crypto_generichash_final(&digest, bytes, sizeof(bytes));
+	sodium_bin2hex(out->digest, sizeof(out->digest), bytes, sizeof(bytes));
+	if (good) {
+		/* The memory goes on without the request that it was taken for. */
+		out->arena = rq.arena;
+		rq.arena = (struct arena){ 0 };
+	} else {
+		snprintf(error, error_size, "%s", rq.fault.detail);
+	}
+	request_release(&rq);
+	return good;
+}
+
+static void
+release_at_exit(void)
+{
+	arena_release(&bridge.arena);
 }
 
 void
 bridge_config_load(const char *file)
 {
-	request_init(&config_request, NULL);
-	config_file = file;
-	config_folder = dirname(arena_strdup(&config_request.arena, file));
-	if (!request_run(&config_request, read_all, NULL))
-		die("%s: cannot be read", file);
-	/* It lives on, but is not what the process works for from here on. */
-	coro_set_local(config_request.outer);
+	char error[CONFIG_ERROR_MAX];
+
+	if (!bridge_config_read(file, &bridge, error, sizeof(error)))
+		die("%s", error);
+	/* Leak checkers cannot follow jq's stack. */
+	atexit(release_at_exit);
 }

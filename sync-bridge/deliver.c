@@ -12,6 +12,7 @@
 #include "links.h"
 #include "mapping.h"
 #include "outcome.h"
+#include "ownership.h"
 #include "resolve.h"
 #include "system.h"
 
@@ -70,38 +71,69 @@ is_pulled(const struct delivery *d)
 	       drift_is_repair(d->message->type);
 }
 
-/* What has crossed stays in step, and what others need crosses, whatever "when" says. */
-static bool
-wanted(struct request *rq, struct delivery *d)
+/* What has crossed stays in step, and what others need crosses, whatever "when" says. 1, 0; -1 when
+ * "when" fails: d is settled then. */
+static int
+applies(struct request *rq, struct delivery *d, const struct bridge_route *route)
 {
-	const struct bridge_route *route = d->message->route;
 	const char *error;
 	char ref[REF_MAX];
 	int yes;
 
 	if (!route->when || is_pulled(d))
-		return true;
+		return 1;
 	yes = mapping_test(route->when, &rq->arena, d->message->body, &error);
-	if (yes < 0) {
+	if (yes < 0)
 		deliver_reject(d, "mapping_failed", error,
 			       "Correct the route's \"when\" and retry.");
-		return false;
-	}
 	if (yes)
-		return true;
+		return yes;
 	message_ref(d->message, ref);
-	if (links_find(rq, ref, route->to))
+	return !route->mirror && links_crossed(rq, ref, route);
+}
+
+/* A deal is ordered once: what one system has taken over by a route with an answer is not offered
+ * to another one when it would be routed there later. */
+static bool
+taken_elsewhere(struct request *rq, struct delivery *d)
+{
+	const struct bridge_route *route = d->message->route;
+	const struct bridge all = bridge;   /* a reload may come while this waits */
+	char ref[REF_MAX];
+
+	message_ref(d->message, ref);
+	for (int i = 0; route->answer && i < all.route_count; i++) {
+		const struct bridge_route *other = &all.routes[i];
+
+		if (!other->answer || same_system(other->to, route->to) ||
+		    !same_system(other->from, route->from) ||
+		    strcmp(other->entity, route->entity) != 0 ||
+		    !links_crossed(rq, ref, other) || links_crossed(rq, ref, route))
+			continue;
+		deliver_settle(d, STATE_SKIPPED, "taken_elsewhere",
+			       arena_printf(&rq->arena, "%s has taken it, by route %s",
+					    other->to->name, other->name));
 		return true;
-	deliver_settle(d, STATE_SKIPPED, "not_wanted", route->skip_reason);
+	}
 	return false;
 }
 
-static cJSON *
-mapped(struct request *rq, struct delivery *d)
+static bool
+wanted(struct request *rq, struct delivery *d)
 {
-	const struct bridge_route *route = d->message->route;
+	int yes = applies(rq, d, d->message->route);
+
+	if (yes == 0)
+		deliver_settle(d, STATE_SKIPPED, "not_wanted", d->message->route->skip_reason);
+	return yes > 0 && !taken_elsewhere(rq, d);
+}
+
+/* What one route makes of the change, checked; NULL with d settled. */
+static cJSON *
+mapped_by(struct request *rq, struct delivery *d, const struct bridge_route *route)
+{
 	struct json_error parse_error;
-	const char *error;
+	const char *error, *stray;
 	const char *text = mapping_run(route->map, &rq->arena, d->message->body, &error);
 	cJSON *body;
 
@@ -111,13 +143,52 @@ mapped(struct request *rq, struct delivery *d)
 		return NULL;
 	}
 	body = json_parse(rq, text, strlen(text), &parse_error);
-	if (cJSON_IsObject(body))
+	if (!cJSON_IsObject(body)) {
+		deliver_reject(d, "mapping_failed",
+			       arena_printf(&rq->arena, "%s: gives no JSON object%s%s",
+					    route->map_file, body ? "" : ": ",
+					    body ? "" : parse_error.reason),
+			       "Correct the mapping and retry.");
+		return NULL;
+	}
+	stray = ownership_stray(route, body);
+	if (!stray)
 		return body;
-	deliver_reject(d, "mapping_failed",
-		       arena_printf(&rq->arena, "%s: gives no JSON object%s%s", route->map_file,
-				    body ? "" : ": ", body ? "" : parse_error.reason),
-		       "Correct the mapping and retry.");
+	deliver_reject(d, "not_owned",
+		       arena_printf(&rq->arena,
+				    "%s gives the field \"%s\", which route %s does not own",
+				    route->map_file, stray, route->name),
+		       "Take it out of the mapping, or add it to the route's \"owns\", and retry.");
 	return NULL;
+}
+
+/* The fields that other routes own in the same record go with it: the target takes each version of
+ * the source's record once. */
+static cJSON *
+mapped(struct request *rq, struct delivery *d)
+{
+	const struct bridge_route *route = d->message->route;
+	const struct bridge all = bridge;   /* a reload may come while "applies" waits */
+	cJSON *body = mapped_by(rq, d, route);
+
+	for (int i = 0; body && i < all.route_count; i++) {
+		const struct bridge_route *other = &all.routes[i];
+		cJSON *part;
+		int yes = 0;
+
+		if (strcmp(other->name, route->name) != 0 && bridge_routes_meet(other, route) &&
+		    (is_pulled(d) || bridge_route_takes(other, d->message->type)))
+			yes = applies(rq, d, other);
+		part = yes > 0 ? mapped_by(rq, d, other) : NULL;
+		if (yes < 0 || (yes > 0 && !part))
+			return NULL;
+		while (part && part->child) {
+			cJSON *member = cJSON_DetachItemViaPointer(part, part->child);
+
+			cJSON_AddItemToObject(body, member->string, member);
+		}
+	}
+	return body;
 }
 
 /* The same over all attempts of a round, so that the target takes the call once; another for

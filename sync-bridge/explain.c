@@ -33,9 +33,9 @@ path_of(const struct bridge_system *system, const char *entity)
 	for (int i = 0; i < bridge.route_count; i++) {
 		const struct bridge_route *route = &bridge.routes[i];
 
-		if (route->from == system && strcmp(route->entity, entity) == 0)
+		if (same_system(route->from, system) && strcmp(route->entity, entity) == 0)
 			return route->source_path;
-		if (route->to == system && strcmp(route->target, entity) == 0)
+		if (same_system(route->to, system) && strcmp(route->target, entity) == 0)
 			return route->path;
 	}
 	return NULL;
@@ -303,6 +303,7 @@ read_ref(struct request *rq, struct explained *record)
 void
 explain_get(struct request *rq)
 {
+	struct bridge all;
 	struct explained record = { 0 };
 	cJSON *reply = cJSON_CreateObject();
 	cJSON *routes = cJSON_CreateArray();
@@ -327,10 +328,11 @@ explain_get(struct request *rq)
 		json_add_integer(reply, "version", record.version);
 	json_add_string(reply, "number", json_string(record.record, "number"));
 	json_add_string(reply, "away", record.away);
-	for (int i = 0; i < bridge.route_count; i++)
-		if (bridge.routes[i].from == record.system &&
-		    strcmp(bridge.routes[i].entity, record.ref.entity) == 0)
-			cJSON_AddItemToArray(routes, route_json(rq, &record, &bridge.routes[i]));
+	all = bridge;   /* a reload may come between two looks */
+	for (int i = 0; i < all.route_count; i++)
+		if (same_system(all.routes[i].from, record.system) &&
+		    strcmp(all.routes[i].entity, record.ref.entity) == 0)
+			cJSON_AddItemToArray(routes, route_json(rq, &record, &all.routes[i]));
 	cJSON_AddItemToObject(reply, "routes", routes);
 	cJSON_AddItemToObject(reply, "came_from", origins(from));
 	reply_tree(rq, 200, reply);

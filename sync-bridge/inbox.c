@@ -1,10 +1,10 @@
 /* sync-bridge/inbox.c -- one row for each route that takes a change, in one statement. */
 #include "inbox.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "bridge.h"
@@ -41,12 +41,8 @@ struct arrival {
 static bool
 takes(const struct bridge_route *route, const struct arrival *arrival)
 {
-	if (route->from != arrival->system || strcmp(route->entity, arrival->entity) != 0)
-		return false;
-	for (const char **event = route->events; *event; event++)
-		if (fnmatch(*event, arrival->webhook.type, 0) == 0)
-			return true;
-	return false;
+	return route->from == arrival->system && strcmp(route->entity, arrival->entity) == 0 &&
+	       bridge_route_takes(route, arrival->webhook.type);
 }
 
 /* '{"account-customer"}', NULL when there is none. */
@@ -120,7 +116,8 @@ hand_over(struct request *rq, const struct arrival *arrival, struct rows *rows)
 
 		message.id = row_id(row, "id");
 		message.route = bridge_route(row_text(row, "route"));
-		lane_offer(message_new(&message));
+		if (message.route)   /* a reload may have taken it out meanwhile */
+			lane_offer(message_new(&message));
 	}
 }
 
@@ -147,11 +144,13 @@ void
 inbox_post(struct request *rq)
 {
 	struct arrival arrival = { .system = bridge_system(http_param(rq, "system")) };
-	const char *secrets[2] = { 0 };
+	const char *secrets[3] = { 0 };
 
 	if (!arrival.system)
 		fail(rq, ERR_NOT_FOUND, .detail = "There is no such system.");
 	secrets[0] = arrival.system->secret;
+	if (!arrival.system->old_secret_until || arrival.system->old_secret_until > clock_unix())
+		secrets[1] = arrival.system->old_secret;
 	webhook_receive(rq, secrets, &arrival.webhook);
 	check(rq, &arrival);
 	if (sweep_open() > bridge_options.inbox_limit)

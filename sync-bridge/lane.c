@@ -327,6 +327,26 @@ lane_leave(struct lane *lane)
 	}
 }
 
+void
+lane_drop_queued(void)
+{
+	struct lane *lane, *next;
+	struct message *message;
+
+	HASH_ITER(hh, lanes, lane, next) {
+		while ((message = TAILQ_FIRST(&lane->queue))) {
+			TAILQ_REMOVE(&lane->queue, message, entry);
+			drop(message);
+		}
+		make_unready(lane);
+		if (!lane->busy) {
+			HASH_DEL(lanes, lane);
+			free(lane);
+		}
+	}
+	lane_sweep_soon(0);
+}
+
 int
 lane_held(int64_t *ids, int max)
 {

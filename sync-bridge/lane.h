@@ -24,6 +24,10 @@ void lane_sweep_soon(uint64_t ms);
 struct lane *lane_enter(const char *ref);
 void lane_leave(struct lane *lane);
 
+/* Another configuration runs from here on: drops what waits here, for the sweep to load again. What
+ * is being worked on ends with the old one. */
+void lane_drop_queued(void);
+
 /* malloced in one piece, with copies of the texts; the lanes free it. */
 struct message *message_new(const struct message *from);
 

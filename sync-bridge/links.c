@@ -23,6 +23,10 @@ static const char sql_find[] =
 	" JOIN link l ON l.right_ref = r.ref"
 	" WHERE NOT l.mirror AND starts_with(l.left_ref, $2)";
 
+static const char sql_crossed[] =
+	"SELECT EXISTS (SELECT FROM link WHERE left_ref = $1 AND starts_with(right_ref, $2))"
+	" AS crossed";
+
 static const char sql_learn[] =
 	"WITH linked AS ("
 	"INSERT INTO link (left_ref, right_ref, route, mirror, source_version)"
@@ -101,6 +105,35 @@ links_known(const char *ref, const struct bridge_system *system)
 	return entry ? entry->id : 0;
 }
 
+/* The first route of the file that leads from one kind of record to a system says what such a
+ * record is there; a way back says it too, for any of the kinds it may come from. */
+static bool
+means(const struct ref *ref, const struct ref *other)
+{
+	bool known = false;
+
+	for (int i = 0; i < bridge.route_count; i++) {
+		const struct bridge_route *route = &bridge.routes[i];
+
+		if (!route->mirror && strcmp(route->from->name, ref->system) == 0 &&
+		    strcmp(route->entity, ref->entity) == 0 &&
+		    strcmp(route->to->name, other->system) == 0)
+			return strcmp(route->target, other->entity) == 0;
+	}
+	for (int i = 0; i < bridge.route_count; i++) {
+		const struct bridge_route *route = &bridge.routes[i];
+
+		if (route->mirror || strcmp(route->to->name, ref->system) != 0 ||
+		    strcmp(route->target, ref->entity) != 0 ||
+		    strcmp(route->from->name, other->system) != 0)
+			continue;
+		if (strcmp(route->entity, other->entity) == 0)
+			return true;
+		known = true;
+	}
+	return !known;
+}
+
 void
 links_remember(const char *left, const char *right)
 {
@@ -108,8 +141,10 @@ links_remember(const char *left, const char *right)
 
 	if (!ref_parse(left, &a) || !ref_parse(right, &b))
 		return;
-	keep(left, b.system, b.id);
-	keep(right, a.system, a.id);
+	if (means(&a, &b))
+		keep(left, b.system, b.id);
+	if (means(&b, &a))
+		keep(right, a.system, a.id);
 }
 
 /* '{"crm:account:42","crm:product:7"}'; references hold no quotes (ref_parse). */
@@ -131,7 +166,7 @@ links_warm(struct request *rq, const char *const *refs, int count,
 {
 	const char **missing = arena_array(&rq->arena, const char *, (size_t)count + 1);
 	struct rows *found;
-	struct ref other;
+	struct ref ref, other;
 	int missing_count = 0;
 
 	for (int i = 0; i < count; i++)
@@ -144,7 +179,8 @@ links_warm(struct request *rq, const char *const *refs, int count,
 	for (int i = 0; i < rows_count(found); i++) {
 		struct row *row = rows_at(found, i);
 
-		if (ref_parse(row_at(row, 1), &other))
+		if (ref_parse(row_at(row, 0), &ref) && ref_parse(row_at(row, 1), &other) &&
+		    means(&ref, &other))
 			keep(row_at(row, 0), system->name, other.id);
 	}
 }
@@ -230,6 +266,21 @@ links_drop(struct request *rq, const char *left, const struct bridge_system *sys
 	forget(left, system->name);
 	for (int i = 0; i < rows_count(gone) && ref_parse(left, &own); i++)
 		forget(row_at(rows_at(gone, i), 0), own.system);
+}
+
+bool
+links_crossed(struct request *rq, const char *ref, const struct bridge_route *route)
+{
+	const char *prefix =
+		arena_printf(&rq->arena, "%s:%s:", route->to->name, route->target);
+
+	return row_bool(db_one(rq, sql_crossed, P_TEXT(ref), P_TEXT(prefix)), "crossed");
+}
+
+void
+links_forget(void)
+{
+	forget_all();
 }
 
 void

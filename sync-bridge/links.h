@@ -2,7 +2,8 @@
  *
  * A link is a fact that does not change, so those once seen are kept in memory (50,000 at most).
  * Mirrors (an ERP order and its picture in the CRM) are never found here: a picture does not
- * stand for the thing.
+ * stand for the thing. Where routes make one record several things in one system, the first route
+ * of the file says which of them a reference means.
  */
 #ifndef BRIDGE_LINKS_H
 #define BRIDGE_LINKS_H
@@ -27,6 +28,11 @@ void links_lookup(struct request *rq, const char *const *refs, int count,
 
 /* A link turned out to be no more: the record at the target is gone. Yields; may fail. */
 void links_drop(struct request *rq, const char *left, const struct bridge_system *system);
+/* Whether it has crossed by this route or one that makes the same of it. Yields; may fail. */
+bool links_crossed(struct request *rq, const char *ref, const struct bridge_route *route);
+
+/* Other routes may give references another meaning: looks them up again. */
+void links_forget(void);
 
 /* Keeps a link that is committed. */
 void links_remember(const char *left, const char *right);

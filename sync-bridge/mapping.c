@@ -15,15 +15,21 @@
 #define RUN_MS_MAX 250
 
 struct mapping {
+	struct mappings *set;
 	const char *where;
 	const char *program;
+	const char *target;
 	int number;
+	bool again;                 /* the same program as an earlier one, and its number */
 	SLIST_ENTRY(mapping) entry;
 };
 
-static SLIST_HEAD(, mapping) mappings = SLIST_HEAD_INITIALIZER(mappings);
-static int mapping_count;
-static jq_state *compiled;
+struct mappings {
+	struct arena *arena;        /* until it is compiled */
+	SLIST_HEAD(, mapping) list;
+	int count;
+	jq_state *compiled;
+};
 
 /* The program that the alarm stops. Only the loop's thread runs programs. */
 static jq_state *volatile running;
@@ -64,17 +70,41 @@ alarm_init(void)
 	ready = true;
 }
 
-struct mapping *
-mapping_add(const char *where, const char *program)
+static void
+teardown(void *arg)
 {
-	struct mapping *mapping = calloc(1, sizeof(*mapping));
+	struct mappings *set = arg;
 
-	if (!mapping)
-		die("out of memory");
-	mapping->where = where;
-	mapping->program = program;
-	mapping->number = mapping_count++;
-	SLIST_INSERT_HEAD(&mappings, mapping, entry);
+	if (set->compiled)
+		jq_teardown(&set->compiled);
+}
+
+struct mappings *
+mappings_new(struct arena *arena)
+{
+	struct mappings *set = arena_new(arena, struct mappings);
+
+	set->arena = arena;
+	arena_defer(arena, teardown, set);
+	return set;
+}
+
+struct mapping *
+mapping_add(struct mappings *set, const char *where, const char *program, const char *target)
+{
+	struct mapping *mapping = arena_new(set->arena, struct mapping);
+	const struct mapping *each;
+
+	*mapping = (struct mapping){ .set = set, .where = where, .program = program,
+				     .target = target, .number = set->count };
+	SLIST_FOREACH(each, &set->list, entry) {
+		if (strcmp(each->program, program) == 0) {
+			mapping->number = each->number;
+			mapping->again = true;
+		}
+	}
+	set->count += !mapping->again;
+	SLIST_INSERT_HEAD(&set->list, mapping, entry);
 	return mapping;
 }
 
@@ -109,12 +139,12 @@ compile(const char *program, char **said)
 
 /* "jq: error: syntax error, ... (Unix shell quoting issues?) at <top-level>, line 3:\n<source>" ->
  * "<where>, line 3: syntax error, ..." */
-static char *
-compile_error(const struct mapping *mapping, const char *said)
+static const char *
+compile_error(const struct mapping *mapping, struct arena *arena, const char *said)
 {
 	static const char place[] = ">, line ";
 	const char *at, *end;
-	char *out = NULL;
+	long line;
 
 	if (!said)
 		said = "jq cannot compile it";
@@ -126,64 +156,56 @@ compile_error(const struct mapping *mapping, const char *said)
 		end = strstr(said, " at <");
 	if (!at || !end)
 		end = said + strcspn(said, "\n");
-	if (asprintf(&out, at ? "%s, line %ld: %.*s" : "%s%.0ld: %.*s", mapping->where,
-		     at ? strtol(at + strlen(place), NULL, 10) : 0, (int)(end - said), said) < 0)
-		die("out of memory");
-	return out;
+	line = at ? strtol(at + strlen(place), NULL, 10) : 0;
+	return arena_printf(arena, at ? "%s, line %ld: %.*s" : "%s%.0ld: %.*s", mapping->where,
+			    line, (int)(end - said), said);
 }
 
 /* def m0: ...; def m1: ...; .v as $v | .n as $n | $v | if $n == 0 then m0 elif ... end */
 static const char *
-joined(struct arena *arena)
+joined(const struct mappings *set, struct arena *arena)
 {
 	struct text out = text_in(arena);
 	const struct mapping *mapping;
+	int count = 0;
 
-	SLIST_FOREACH(mapping, &mappings, entry)
-		text_addf(&out, "def m%d: %s\n;\n", mapping->number, mapping->program);
+	SLIST_FOREACH(mapping, &set->list, entry)
+		if (!mapping->again)
+			text_addf(&out, "def m%d: %s\n;\n", mapping->number, mapping->program);
 	text_add(&out, ".v as $v | .n as $n | $v | ");
-	SLIST_FOREACH(mapping, &mappings, entry)
-		text_addf(&out, "%sif $n == %d then m%d ",
-			  mapping == SLIST_FIRST(&mappings) ? "" : "el", mapping->number,
-			  mapping->number);
+	SLIST_FOREACH(mapping, &set->list, entry)
+		if (!mapping->again)
+			text_addf(&out, "%sif $n == %d then m%d ", count++ ? "el" : "",
+				  mapping->number, mapping->number);
 	text_add(&out, "else empty end");
 	return text_str(&out);
 }
 
-static void
-forget_compiled(void)
-{
-	jq_teardown(&compiled);
-}
-
 bool
-mapping_compile(char **error)
+mappings_compile(struct mappings *set, const char **error)
 {
-	struct arena arena = { 0 };
 	const struct mapping *mapping;
 	jq_state *alone;
 	char *said;
 
 	alarm_init();
-	compiled = compile(joined(&arena), &said);
-	arena_release(&arena);
-	if (compiled) {
-		/* Leak checkers cannot follow jq's stack. */
-		atexit(forget_compiled);
+	set->compiled = compile(joined(set, set->arena), &said);
+	if (set->compiled) {
+		set->arena = NULL;
 		return true;
 	}
+	*error = arena_printf(set->arena, "the mappings compile one by one, but not together: %s",
+			      said ? said : "jq does not say why");
 	free(said);
-	SLIST_FOREACH(mapping, &mappings, entry) {
+	SLIST_FOREACH(mapping, &set->list, entry) {
 		alone = compile(mapping->program, &said);
-		if (alone) {
+		if (!alone)
+			*error = compile_error(mapping, set->arena, said);
+		else
 			jq_teardown(&alone);
-			continue;
-		}
-		*error = compile_error(mapping, said);
 		free(said);
-		return false;
 	}
-	die("the mappings compile one by one, but not together");
+	return false;
 }
 
 /* jq's own error message, or that time ran out. */
@@ -207,14 +229,14 @@ run_error(const struct mapping *mapping, struct arena *arena, jv result)
 
 /* The next result under the alarm; invalid at the end and on errors. */
 static jv
-next_result(void)
+next_result(const struct mapping *mapping)
 {
 	jv result;
 
 	timed_out = 0;
-	running = compiled;
+	running = mapping->set->compiled;
 	alarm_set(RUN_MS_MAX);
-	result = jq_next(compiled);
+	result = jq_next(mapping->set->compiled);
 	alarm_set(0);
 	running = NULL;
 	return result;
@@ -233,10 +255,12 @@ run(struct mapping *mapping, struct arena *arena, const char *input, const char 
 		*error = run_error(mapping, arena, parsed);
 		return jv_invalid();
 	}
+	if (mapping->target && jv_get_kind(parsed) == JV_KIND_OBJECT)
+		parsed = jv_object_set(parsed, jv_string("target"), jv_string(mapping->target));
 	asked = jv_object_set(jv_object(), jv_string("n"), jv_number(mapping->number));
 	asked = jv_object_set(asked, jv_string("v"), parsed);
-	jq_start(compiled, asked, 0);
-	result = next_result();
+	jq_start(mapping->set->compiled, asked, 0);
+	result = next_result(mapping);
 	if (!jv_is_valid(result) && (timed_out || jv_invalid_has_msg(jv_copy(result)))) {
 		*error = run_error(mapping, arena, result);
 		return jv_invalid();
@@ -257,7 +281,7 @@ mapping_run(struct mapping *mapping, struct arena *arena, const char *input, con
 		*error = arena_printf(arena, "%s: gives no result", mapping->where);
 		return NULL;
 	}
-	more = next_result();
+	more = next_result(mapping);
 	if (jv_is_valid(more) || timed_out) {
 		jv_free(more);
 		jv_free(result);

@@ -1,4 +1,4 @@
-/* sync-bridge/mapping.h -- jq programs, compiled once and run on changes.
+/* sync-bridge/mapping.h -- jq programs, compiled once as a set and run on changes.
  *
  * A run that takes longer than 250 ms is stopped and is an error. Not for threads.
  */
@@ -11,12 +11,19 @@
 
 struct mapping;
 
-/* Notes a program; both texts must live as long as the process. */
-struct mapping *mapping_add(const char *where, const char *program);
+/* Programs that are compiled as one: jq takes 20 to 50 ms each time. Lives in the arena, and goes
+ * with it; the arena must not move before the set is compiled. */
+struct mappings;
+struct mappings *mappings_new(struct arena *arena);
 
-/* Compiles all that were noted, as one program: jq takes 20 to 50 ms for each. False with *error
- * (malloced) about the one that is wrong: "<where>, line 3: syntax error ...". */
-bool mapping_compile(char **error);
+/* Notes a program; the texts must live as long as the set. A program sees the name of the system
+ * it maps for as member "target" of its input; NULL adds none. */
+struct mapping *mapping_add(struct mappings *set, const char *where, const char *program,
+			    const char *target);
+
+/* False with *error (in the arena) about the one that is wrong: "<where>, line 3: syntax error".
+ * Wants a stack of megabytes: never in a coroutine. */
+bool mappings_compile(struct mappings *set, const char **error);
 
 /* The one result as JSON text in the arena; NULL with *error in the arena, also when the program
  * gives no result or several. */

@@ -103,6 +103,10 @@ retry(struct request *rq, struct record *record, cJSON *body)
 		refuse_state(rq, record, "retried");
 	if (!record_text(record, "route"))
 		fail(rq, ERR_INVALID_STATE, .detail = "No route takes this message.");
+	if (!bridge_route(record_text(record, "route")))
+		fail(rq, ERR_INVALID_STATE,
+		     .detail = arena_printf(&rq->arena, "Route %s is not configured.",
+					    record_text(record, "route")));
 	note_action(rq, record, "retry", NULL);
 	db_do(rq, sql_retry, P_ID(record->id));
 	record_reload(rq, record);

@@ -85,13 +85,14 @@ add_queues(struct request *rq, struct proof *proof, const char *name)
 {
 	cJSON *queues = cJSON_AddObjectToObject(proof->reply, name);
 	cJSON *systems = cJSON_CreateObject();
+	const struct bridge all = bridge;   /* a reload puts others there */
 	int64_t open = row_id(db_one(rq, sql_open), "open");
 
 	must_be_none(proof, queues, "open_messages", open);
 	if (open)
 		say(proof, arena_printf(&rq->arena, "%" PRId64 " messages are not finished", open));
-	for (int i = 0; i < bridge.system_count; i++) {
-		struct bridge_system *system = &bridge.systems[i];
+	for (int i = 0; i < all.system_count; i++) {
+		struct bridge_system *system = &all.systems[i];
 		const char *error;
 		int more = status_undelivered(rq, system, &error);
 
@@ -133,12 +134,13 @@ route_json(struct proof *proof, const struct route_proof *p)
 static void
 add_routes(struct request *rq, struct proof *proof)
 {
+	const struct bridge all = bridge;   /* a reload puts others there */
 	cJSON *list = cJSON_CreateArray();
 
-	for (int i = 0; i < bridge.route_count; i++) {
+	for (int i = 0; i < all.route_count; i++) {
 		struct route_proof *p = arena_new(&rq->arena, struct route_proof);
 
-		p->route = &bridge.routes[i];
+		p->route = &all.routes[i];
 		if (!prove_route(rq, p))
 			fail(rq, ERR_UNAVAILABLE,
 			     .detail = arena_printf(&rq->arena, "%s cannot be proved now: %s",

@@ -11,6 +11,7 @@
 #include "lane.h"
 #include "links.h"
 #include "pause.h"
+#include "mapping.h"
 #include "system.h"
 
 #define DEPTH_MAX 8
@@ -32,14 +33,14 @@ struct pulling {
 	int64_t id;                       /* at the target, once known */
 };
 
-/* The route that makes records of this kind at the target. */
+/* The first route that makes records of this kind at the target. */
 static const struct bridge_route *
 route_of(const struct ref *ref, const struct bridge_system *to)
 {
 	for (int i = 0; i < bridge.route_count; i++) {
 		const struct bridge_route *route = &bridge.routes[i];
 
-		if (!route->mirror && route->to == to &&
+		if (!route->mirror && same_system(route->to, to) &&
 		    strcmp(route->from->name, ref->system) == 0 &&
 		    strcmp(route->entity, ref->entity) == 0)
 			return route;
@@ -47,16 +48,35 @@ route_of(const struct ref *ref, const struct bridge_system *to)
 	return NULL;
 }
 
-/* The route by which such a record came from the target, if it did. */
+/* Of several that make the same of it, the first whose "when" holds; the first when none does: what
+ * others need crosses. Its body is known now. */
 static const struct bridge_route *
-route_back(const struct ref *ref, const struct bridge_system *to)
+route_for(struct request *rq, const struct bridge_route *first, const char *body)
+{
+	const char *error;
+
+	for (int i = 0; i < bridge.route_count; i++) {
+		const struct bridge_route *route = &bridge.routes[i];
+
+		if (!route->mirror && bridge_routes_meet(route, first) &&
+		    (!route->when || mapping_test(route->when, &rq->arena, body, &error) > 0))
+			return route;
+	}
+	return first;
+}
+
+/* A route by which such a record came from the target, if it did; from records of this kind, when
+ * entity is not NULL. */
+static const struct bridge_route *
+route_back(const struct ref *ref, const struct bridge_system *to, const char *entity)
 {
 	for (int i = 0; i < bridge.route_count; i++) {
 		const struct bridge_route *route = &bridge.routes[i];
 
-		if (!route->mirror && route->from == to &&
+		if (!route->mirror && same_system(route->from, to) &&
 		    strcmp(route->to->name, ref->system) == 0 &&
-		    strcmp(route->target, ref->entity) == 0)
+		    strcmp(route->target, ref->entity) == 0 &&
+		    (!entity || strcmp(route->entity, entity) == 0))
 			return route;
 	}
 	return NULL;
@@ -65,7 +85,7 @@ route_back(const struct ref *ref, const struct bridge_system *to)
 bool
 pull_can(const struct ref *ref, const struct bridge_system *to)
 {
-	return route_of(ref, to) || route_back(ref, to);
+	return route_of(ref, to) || route_back(ref, to, NULL);
 }
 
 /* NULL with d's outcome set when it cannot be had. */
@@ -150,6 +170,8 @@ send_along(struct request *rq, struct pulling *p, const cJSON *record)
 	message.type = arena_printf(&rq->arena, "%s.pulled", p->ref.entity);
 	message.traceparent = rq->traceparent;
 	message.body = pulled_body(rq, p, message.type, message.version, record);
+	p->route = route_for(rq, p->route, message.body);
+	message.route = (struct bridge_route *)p->route;
 	row = db_one(rq, sql_pulled, P_ID(message.version), P_TEXT(p->route->name),
 		     P_TEXT(p->ref.system), P_TEXT(message.type), P_TEXT(p->ref.entity),
 		     P_ID(p->ref.id), P_TEXT(message.traceparent), P_TEXT(message.body));
@@ -247,7 +269,10 @@ learn(struct request *rq, struct pulling *p, const struct bridge_route *back)
 	struct ref ref;
 
 	if (!record || !external || !ref_parse(external, &ref) ||
-	    strcmp(ref.system, back->from->name) != 0 || strcmp(ref.entity, back->entity) != 0)
+	    strcmp(ref.system, back->from->name) != 0)
+		return 0;
+	back = route_back(&p->ref, back->from, ref.entity);
+	if (!back)
 		return 0;
 	links_learn(rq, external, p->text, back->name);
 	lane_sweep_soon(0);
@@ -265,7 +290,7 @@ pull(struct request *rq, struct delivery *d, const char *text, bool optional)
 	p.route = route_of(&p.ref, d->message->route->to);
 	if (p.route)
 		return pull_source(rq, &p);
-	back = route_back(&p.ref, d->message->route->to);
+	back = route_back(&p.ref, d->message->route->to, NULL);
 	if (back)
 		id = learn(rq, &p, back);
 	if (!id && optional && d->settled && d->state == STATE_REJECTED)

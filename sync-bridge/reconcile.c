@@ -164,8 +164,10 @@ run_route(struct request *rq, struct run *run, const struct bridge_route *route)
 static void
 run_all(struct request *rq, struct run *run)
 {
-	for (int i = 0; i < bridge.route_count; i++) {
-		const struct bridge_route *route = &bridge.routes[i];
+	const struct bridge all = bridge;   /* a reload puts others there */
+
+	for (int i = 0; i < all.route_count; i++) {
+		const struct bridge_route *route = &all.routes[i];
 
 		if (app_current()->draining)
 			break;

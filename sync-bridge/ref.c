@@ -1,4 +1,5 @@
-/* sync-bridge/ref.c -- names of records across systems: crm:account:42. */
+/* sync-bridge/ref.c -- names of records across systems (crm:account:42), and what routes take. */
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,4 +43,26 @@ message_ref(const struct message *message, char out[REF_MAX])
 {
 	snprintf(out, REF_MAX, "%s:%s:%" PRId64, message->route->from->name, message->route->entity,
 		 message->source_id);
+}
+
+bool
+same_system(const struct bridge_system *a, const struct bridge_system *b)
+{
+	return strcmp(a->name, b->name) == 0;
+}
+
+bool
+bridge_route_takes(const struct bridge_route *route, const char *type)
+{
+	for (const char **event = route->events; *event; event++)
+		if (fnmatch(*event, type, 0) == 0)
+			return true;
+	return false;
+}
+
+bool
+bridge_routes_meet(const struct bridge_route *a, const struct bridge_route *b)
+{
+	return same_system(a->from, b->from) && same_system(a->to, b->to) &&
+	       strcmp(a->entity, b->entity) == 0 && strcmp(a->target, b->target) == 0;
 }

@@ -86,7 +86,7 @@ note_refs(struct request *rq, struct delivery *d, const struct link_nodes *found
 		for (int r = 0; id && r < bridge.route_count; r++) {
 			const struct bridge_route *route = &bridge.routes[r];
 
-			if (route->mirror || route->to != d->message->route->to ||
+			if (route->mirror || !same_system(route->to, d->message->route->to) ||
 			    strcmp(route->from->name, ref.system) != 0 ||
 			    strcmp(route->entity, ref.entity) != 0)
 				continue;

@@ -112,6 +112,7 @@ try_programs(struct request *rq, struct simulation *s)
 	int count = rows_count(s->rows);
 
 	s->trial.count = count;
+	s->trial.target = s->route->to->name;
 	s->trial.bodies = arena_array(&rq->arena, const char *, (size_t)count + 1);
 	for (int i = 0; i < count; i++)
 		s->trial.bodies[i] = row_text(rows_at(s->rows, i), "body");

@@ -11,6 +11,7 @@
 #include "http/http.h"
 #include "lane.h"
 #include "pause.h"
+#include "reload.h"
 #include "shard.h"
 #include "system.h"
 #include "told.h"
@@ -77,6 +78,25 @@ last_effect(const struct bridge_route *route, const struct row *row)
 	return route->last_effect;
 }
 
+/* One that messages wait for and that is not configured any more. */
+static cJSON *
+removed_route(const struct row *open)
+{
+	cJSON *item = cJSON_CreateObject();
+
+	json_add_string(item, "name", row_text(open, "route"));
+	json_add_string(item, "from", NULL);
+	json_add_string(item, "to", NULL);
+	add_raw(item, "pending", row_text(open, "pending"));
+	add_raw(item, "waiting", row_text(open, "waiting"));
+	add_raw(item, "retrying", row_text(open, "retrying"));
+	add_raw(item, "oldest_age_seconds", row_text(open, "age"));
+	add_raw(item, "rejected", "0");
+	add_raw(item, "dead", "0");
+	json_add_string(item, "last_effect_at", NULL);
+	return item;
+}
+
 static cJSON *
 routes_state(struct request *rq)
 {
@@ -103,6 +123,9 @@ routes_state(struct request *rq)
 		pause_add(item, end);
 		cJSON_AddItemToArray(list, item);
 	}
+	for (int i = 0; i < rows_count(pending); i++)
+		if (!bridge_route(row_text(rows_at(pending, i), "route")))
+			cJSON_AddItemToArray(list, removed_route(rows_at(pending, i)));
 	return list;
 }
 
@@ -154,13 +177,16 @@ status_get(struct request *rq)
 	cJSON *reply = cJSON_CreateObject();
 	cJSON *systems = cJSON_CreateObject();
 	struct lane_stats stats;
+	struct bridge now;
 	bool empty = true;
 
 	http_only_query(rq, no_query);
+	/* A reload may come between two calls. */
+	now = bridge;
 	/* A change moves from a system to us and on; looking at us after each system, none that is
 	 * under way can slip by. */
-	for (int i = 0; i < bridge.system_count; i++) {
-		struct bridge_system *system = &bridge.systems[i];
+	for (int i = 0; i < now.system_count; i++) {
+		struct bridge_system *system = &now.systems[i];
 
 		cJSON_AddItemToObject(systems, system->name, system_state_json(rq, system, &empty));
 		if (row_bool(db_one(rq, sql_open), "open"))
@@ -170,11 +196,23 @@ status_get(struct request *rq)
 	cJSON_AddBoolToObject(reply, "idle", empty);
 	cJSON_AddItemToObject(reply, "systems", systems);
 	cJSON_AddItemToObject(reply, "routes", routes_state(rq));
+	cJSON_AddItemToObject(reply, "configuration", reload_state(rq));
 	cJSON_AddBoolToObject(reply, "leading", stats.leading);
 	json_add_integer(reply, "in_flight", stats.running);
 	json_add_integer(reply, "processes", shard_stats()->processes);
 	json_add_integer(reply, "shards", shard_stats()->held);
 	reply_tree(rq, 200, reply);
+}
+
+/* null: all. */
+static cJSON *
+owned_fields(const struct bridge_route *route)
+{
+	cJSON *list = route->owns ? cJSON_CreateArray() : cJSON_CreateNull();
+
+	for (const char **field = route->owns; field && *field; field++)
+		cJSON_AddItemToArray(list, cJSON_CreateString(*field));
+	return list;
 }
 
 void
@@ -201,6 +239,7 @@ status_routes(struct request *rq)
 		json_add_string(item, "target", route->target);
 		json_add_string(item, "path", route->path);
 		json_add_string(item, "map", route->map_file);
+		cJSON_AddItemToObject(item, "owns", owned_fields(route));
 		json_add_string(item, "answer", route->answer);
 		cJSON_AddBoolToObject(item, "mirror", route->mirror);
 		cJSON_AddItemToArray(list, item);

@@ -2,6 +2,7 @@
 #include "subscribe.h"
 
 #include <event2/event.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,7 +40,7 @@ wanted_events(const struct bridge_system *system)
 
 	for (int i = 0; i < bridge.route_count; i++)
 		for (const char **event = bridge.routes[i].events;
-		     bridge.routes[i].from == system && *event; event++)
+		     same_system(bridge.routes[i].from, system) && *event; event++)
 			if (!listed(events, *event))
 				cJSON_AddItemToArray(events, cJSON_CreateString(*event));
 	return events;
@@ -87,11 +88,58 @@ subscribe(struct request *rq, struct bridge_system *system)
 	snprintf(system->subscribe_error, sizeof(system->subscribe_error), "%s", call.reason);
 }
 
+static bool
+is_source_in(const struct bridge *in, const struct bridge_system *system)
+{
+	for (int i = 0; i < in->route_count; i++)
+		if (same_system(in->routes[i].from, system))
+			return true;
+	return false;
+}
+
+/* Works on a copy: how it answers is nobody's business any more. */
+static void
+leave(struct request *rq, struct bridge_system gone, const char *name)
+{
+	static const char path[] = "/api/v1/webhooks?external_ref=bridge:%s&fields=id";
+	struct call find = { .method = "GET", .path = arena_printf(&rq->arena, path, name) };
+	struct call end = { .method = "DELETE" };
+	const cJSON *data;
+	int64_t id;
+
+	system_call(rq, &gone, &find);
+	data = json_get(find.json, "data");
+	if (find.result == CALL_DONE && cJSON_IsArray(data) && !data->child)
+		return;
+	if (find.result == CALL_DONE && data && json_integer(data->child, "id", &id)) {
+		end.path = arena_printf(&rq->arena, "/api/v1/webhooks/%" PRId64, id);
+		system_call(rq, &gone, &end);
+	}
+	if (end.result == CALL_DONE && end.status)
+		log_info("subscription ended", "system", gone.name, NULL);
+	else
+		log_warn("a system that is no source any more keeps its webhook: delete it there",
+			 "system", gone.name, "error", find.reason ? find.reason : end.reason,
+			 NULL);
+}
+
+void
+subscribe_leave(struct request *rq, const struct bridge *was)
+{
+	const struct bridge now = bridge;   /* a reload may come between two calls */
+
+	for (int i = 0; i < was->system_count; i++)
+		if (is_source_in(was, &was->systems[i]) && !is_source_in(&now, &was->systems[i]))
+			leave(rq, was->systems[i], was->name);
+}
+
 static void
 subscribe_due(struct request *rq, void *arg)
 {
-	for (int i = 0; i < bridge.system_count; i++) {
-		struct bridge_system *system = &bridge.systems[i];
+	const struct bridge all = bridge;   /* a reload may come between two calls */
+
+	for (int i = 0; i < all.system_count; i++) {
+		struct bridge_system *system = &all.systems[i];
 
 		if (clock_ms() >= system->subscribe_at && system_is_source(system) &&
 		    system_ready(system))

@@ -51,7 +51,7 @@ bool
 system_is_source(const struct bridge_system *system)
 {
 	for (int i = 0; i < bridge.route_count; i++)
-		if (bridge.routes[i].from == system)
+		if (same_system(bridge.routes[i].from, system))
 			return true;
 	return false;
 }

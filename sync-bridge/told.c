@@ -35,8 +35,10 @@ now(const struct bridge_system *system, struct told *told)
 static void
 write_effects(struct request *rq)
 {
-	for (int i = 0; i < bridge.route_count; i++) {
-		struct bridge_route *route = &bridge.routes[i];
+	const struct bridge all = bridge;   /* a reload may come between two statements */
+
+	for (int i = 0; i < all.route_count; i++) {
+		struct bridge_route *route = &all.routes[i];
 		char now_at[sizeof(route->last_effect)];
 
 		/* It may change while this waits. */
@@ -51,9 +53,11 @@ write_effects(struct request *rq)
 void
 told_write(struct request *rq, bool leading)
 {
+	const struct bridge all = bridge;
+
 	write_effects(rq);
-	for (int i = 0; leading && i < bridge.system_count; i++) {
-		struct bridge_system *system = &bridge.systems[i];
+	for (int i = 0; leading && i < all.system_count; i++) {
+		struct bridge_system *system = &all.systems[i];
 		char line[sizeof(system->told)];
 		struct told told;
 

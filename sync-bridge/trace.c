@@ -241,8 +241,8 @@ has_kind(const struct bridge_system *system, const char *entity)
 	for (int i = 0; i < bridge.route_count; i++) {
 		const struct bridge_route *route = &bridge.routes[i];
 
-		if ((route->from == system && strcmp(route->entity, entity) == 0) ||
-		    (route->to == system && strcmp(route->target, entity) == 0))
+		if ((same_system(route->from, system) && strcmp(route->entity, entity) == 0) ||
+		    (same_system(route->to, system) && strcmp(route->target, entity) == 0))
 			return true;
 	}
 	return false;

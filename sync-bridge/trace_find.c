@@ -156,13 +156,15 @@ static void
 find_in_mirror(struct request *rq, struct trace *trace, const struct trace_step *step,
 	       const struct bridge_system *system)
 {
-	for (int i = 0; step->mirror_filter && i < bridge.route_count; i++) {
-		const struct bridge_route *route = &bridge.routes[i];
+	const struct bridge all = bridge;   /* a reload may come between two looks */
+
+	for (int i = 0; step->mirror_filter && i < all.route_count; i++) {
+		const struct bridge_route *route = &all.routes[i];
 		struct peek found;
 		const cJSON *each;
 
-		if (!route->mirror || route->from != system ||
-		    route->to != trace->records[0].system ||
+		if (!route->mirror || !same_system(route->from, system) ||
+		    !same_system(route->to, trace->records[0].system) ||
 		    strcmp(route->entity, step->entity) != 0)
 			continue;
 		trace_peek(

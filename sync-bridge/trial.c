@@ -146,7 +146,7 @@ on_thread(void *arg)
 static void
 pack(struct exchange *x, const struct trial *trial)
 {
-	size_t size = 2;
+	size_t size = 3 + strlen(trial->target);
 	char *at;
 
 	size += (trial->map ? strlen(trial->map) : 0) + (trial->when ? strlen(trial->when) : 0);
@@ -155,6 +155,7 @@ pack(struct exchange *x, const struct trial *trial)
 	at = x->in = malloc(size);
 	if (!at)
 		die("out of memory");
+	at = stpcpy(at, trial->target) + 1;
 	at = stpcpy(at, trial->map ? trial->map : "") + 1;
 	at = stpcpy(at, trial->when ? trial->when : "") + 1;
 	for (int i = 0; i < trial->count; i++)

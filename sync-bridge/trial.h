@@ -22,6 +22,7 @@ struct trial_result {
 
 struct trial {
 	const char *map, *when;    /* programs; NULL: not tried */
+	const char *target;        /* the system that they map for */
 	const char **bodies;       /* changes as mappings see them */
 	int count;
 

@@ -1,8 +1,9 @@
 /* sync-bridge/trial_child.c -- the child of a trial: compiles, then runs each change it is sent.
  *
- * Pieces of text come in and go out with a NUL after each. In: map, when (both may be empty), then
- * the changes. Out: "ok", or the bad program's name and its error as two pieces; then for each
- * change what "when" says and what the mapping gives, each "=" and a value or "!" and an error.
+ * Pieces of text come in and go out with a NUL after each. In: target, map, when (the two may be
+ * empty), then the changes. Out: "ok", or the bad program's name and its error as two pieces; then
+ * for each change what "when" says and what the mapping gives, each "=" and a value or "!" and an
+ * error.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,11 +66,12 @@ put_result(const char *value, const char *error)
 
 /* NULL for an empty program. */
 static struct mapping *
-note(struct arena *arena, const char *where, const char *program)
+note(struct mappings *set, struct arena *arena, const char *where, const char *program,
+     const char *target)
 {
 	if (!*program)
 		return NULL;
-	return mapping_add(where, arena_printf(arena, "%s%s", prelude, program));
+	return mapping_add(set, where, arena_printf(arena, "%s%s", prelude, program), target);
 }
 
 /* False once too many runs had to be stopped: the rest would only take as long. */
@@ -113,18 +115,23 @@ int
 trial_child(void)
 {
 	struct arena arena = { 0 };
+	struct mappings *set = mappings_new(&arena);
 	struct mapping *map, *when;
-	char *text = NULL, *error;
+	const char *target, *error;
+	char *text = NULL;
 	size_t size = 0;
 
 	shut_in();
 	if (!take(&text, &size))
 		return 1;
-	map = note(&arena, "map", text);
+	target = arena_strdup(&arena, text);
 	if (!take(&text, &size))
 		return 1;
-	when = note(&arena, "when", text);
-	if (!mapping_compile(&error)) {
+	map = note(set, &arena, "map", text, target);
+	if (!take(&text, &size))
+		return 1;
+	when = note(set, &arena, "when", text, target);
+	if (!mappings_compile(set, &error)) {
 		put(strncmp(error, "map", 3) == 0 ? "map" : "when");
 		put(error);
 	} else {

@@ -26,8 +26,7 @@ def new_stack(**options):
 
 
 def end_stack(stack):
-    logs = {name: stack.var / f"{daemon}.log" for name, daemon in
-            (("crm", "crm-server"), ("erp", "erp-server"), ("bridge", "sync-bridge"))}
+    logs = {name: stack.file(name, "log") for name in stack.names}
     stack.stop()
     found = [f"{log.name}:\n{text[-6000:]}" for log in logs.values() if log.exists()
              for text in [log.read_text(errors="replace")]

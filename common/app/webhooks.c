@@ -8,6 +8,10 @@
 #include "event/sender.h"
 #include "event/signature.h"
 
+static const char sql_keep_secret[] =
+	"UPDATE webhook SET old_secret = secret, old_secret_until = now() + interval '24 hours'"
+	" WHERE id = $1 AND secret <> $2";
+
 static void webhook_prepare(struct request *rq, struct record *record, cJSON *body);
 static void webhook_saved(struct request *rq, struct record *record, bool created);
 static void webhook_wake(struct request *rq, struct record *record, cJSON *body);
@@ -120,11 +124,15 @@ static void
 webhook_prepare(struct request *rq, struct record *record, cJSON *body)
 {
 	const char *url = json_string(body, "url");
+	const char *secret = json_string(body, "secret");
 
 	if (url && !url_allowed(url))
 		fault_field(rq, "url", "insecure", "must be https, or http on this machine");
 	if (!record && !json_get(body, "secret"))
 		json_add_string(body, "secret", signature_secret(&rq->arena));
+	/* As by rotate-secret: the one before signs too for a while. */
+	if (record && secret)
+		db_do(rq, sql_keep_secret, P_ID(record->id), P_TEXT(secret));
 }
 
 static void

@@ -44,10 +44,34 @@ make_traceparent(struct request *rq)
 	memcpy(rq->traceparent + 52, "-01", 4);
 }
 
+/* Requests that began in each age and still run. Ages are few: one for each reload; one that finds
+ * its slot still taken by another shares it, and waits for that one's too. */
+#define AGES 64
+static int alive[AGES];
+static unsigned age_now;
+
+unsigned
+request_age_begin(void)
+{
+	return ++age_now;
+}
+
+bool
+request_age_over(unsigned age)
+{
+	for (unsigned back = 1; back < AGES && back <= age; back++)
+		if (alive[(age - back) % AGES] > 0)
+			return false;
+	return true;
+}
+
 void
 request_init(struct request *rq, struct db *db)
 {
 	memset(rq, 0, sizeof(*rq));
+	rq->age = age_now;
+	rq->counted = true;
+	alive[rq->age % AGES]++;
 	rq->db = db;
 	rq->actor = &system_actor;
 	random_hex(rq->trace_id, 16);
@@ -113,6 +137,9 @@ request_release(struct request *rq)
 	if (rq->rolled_back)
 		rq->rolled_back(rq);
 	arena_release(&rq->arena);
+	if (rq->counted)
+		alive[rq->age % AGES]--;
+	rq->counted = false;
 	if (coro_local() == rq)
 		coro_set_local(rq->outer);
 }

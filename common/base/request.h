@@ -52,6 +52,8 @@ struct request {
 	void (*committed)(struct request *rq);  /* called after a successful COMMIT, if set */
 	/* db/: called when a run unwinds and at release; rolls back what is still open. */
 	void (*rolled_back)(struct request *rq);
+	unsigned age;                  /* the age it began in, see request_age_begin */
+	bool counted;                  /* not released yet */
 };
 
 /* trace ids are made anew; request_trace continues a caller's "traceparent". */
@@ -67,5 +69,12 @@ bool request_run(struct request *rq, void (*work)(struct request *rq, void *arg)
 
 /* The request the running coroutine works for, NULL outside. */
 struct request *request_current(void);
+
+/* What running requests may still point to is freed when the last of them has ended:
+ *	publish the new; age = request_age_begin();
+ *	... later ... if (request_age_over(age)) free the old;
+ * begin: requests from here on belong to a new age. over: none that began before it still runs. */
+unsigned request_age_begin(void);
+bool request_age_over(unsigned age);
 
 #endif

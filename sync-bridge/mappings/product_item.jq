@@ -6,5 +6,5 @@
 	sku, name, description, unit, type,
 	active: (.active and ($change.type | endswith(".deleted") | not)),
 	prices: [(.prices // []) | group_by(.currency)[] | min_by(.price_book_id) | {currency, unit_price}],
-	components: [(.components // [])[] | {component_id: {link: "crm:product:\(.component_id)"}, quantity}]
+	components: [(.components // [])[] | {component_id: {link: "\($change.source):product:\(.component_id)"}, quantity}]
 }

@@ -1,0 +1,97 @@
+/* sync-bridge/ownership.c -- one owner for each field of each record that crosses. */
+#include "ownership.h"
+
+#include <string.h>
+
+#include "bridge.h"
+#include "config_reader.h"
+
+static bool
+owns(const struct bridge_route *route, const char *field)
+{
+	if (!route->owns)
+		return true;
+	for (const char **each = route->owns; *each; each++)
+		if (strcmp(*each, field) == 0)
+			return true;
+	return false;
+}
+
+const char **
+ownership_read(struct config_reader *reader, const char *place, const cJSON *node)
+{
+	const char **fields;
+	const cJSON *member;
+	int count = 0;
+
+	if (!node)
+		return NULL;
+	if (!cJSON_IsArray(node) || !node->child)
+		config_refuse(reader, place, "\"owns\" must be a list of the target's fields");
+	fields = arena_array(&reader->rq->arena, const char *,
+			     (size_t)cJSON_GetArraySize(node) + 1);
+	cJSON_ArrayForEach(member, node) {
+		if (!cJSON_IsString(member) || !*member->valuestring ||
+		    strspn(member->valuestring, "abcdefghijklmnopqrstuvwxyz0123456789_") !=
+		    strlen(member->valuestring))
+			config_refuse(reader, place, "\"owns\"[%d] must be a field's name", count);
+		for (int i = 0; i < count; i++)
+			if (strcmp(fields[i], member->valuestring) == 0)
+				config_refuse(reader, place, "\"owns\" names \"%s\" twice",
+					      fields[i]);
+		fields[count++] = member->valuestring;
+	}
+	return fields;
+}
+
+/* A field of both, "" when both own all; NULL when they share none. */
+static const char *
+shared_field(const struct bridge_route *a, const struct bridge_route *b)
+{
+	const char **fields = a->owns ? a->owns : b->owns;
+
+	if (!fields)
+		return "";
+	for (; *fields; fields++)
+		if (owns(a, *fields) && owns(b, *fields))
+			return *fields;
+	return NULL;
+}
+
+static void
+check_pair(struct config_reader *reader, const struct bridge_route *a,
+	   const struct bridge_route *b)
+{
+	const char *field = bridge_routes_meet(a, b) ? shared_field(a, b) : NULL;
+
+	if (!field)
+		return;
+	if (!*field)
+		config_refuse(reader, "routes", "\"%s\" and \"%s\" both own every field of %s %s: "
+			      "say in \"owns\" what each may write", a->name, b->name,
+			      a->to->name, a->target);
+	config_refuse(reader, "routes", "\"%s\" and \"%s\" both own the field \"%s\" of %s %s%s",
+		      a->name, b->name, field, a->to->name, a->target,
+		      a->owns && b->owns ? "" : " (a route without \"owns\" owns all)");
+}
+
+void
+ownership_check(struct config_reader *reader)
+{
+	const struct bridge *in = reader->bridge;
+
+	for (int i = 0; i < in->route_count; i++)
+		for (int k = i + 1; k < in->route_count; k++)
+			check_pair(reader, &in->routes[i], &in->routes[k]);
+}
+
+const char *
+ownership_stray(const struct bridge_route *route, const cJSON *body)
+{
+	const cJSON *member;
+
+	cJSON_ArrayForEach(member, body)
+		if (!owns(route, member->string))
+			return member->string;
+	return NULL;
+}
