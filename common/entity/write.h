@@ -23,6 +23,7 @@ struct writing {
 	bool internal;          /* from a verb or hook: computed columns may be set */
 	const char *ref;        /* external_ref it came by, NULL */
 	int64_t source_version; /* 0: not given */
+	int64_t source_epoch;   /* raised when the source was restored from a backup; 1 at first */
 	enum write_result result;
 };
 
