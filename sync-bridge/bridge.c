@@ -4,10 +4,13 @@
 #include "cli.h"
 #include "config.h"
 #include "daemon.h"
+#include "epoch.h"
 #include "inbox.h"
 #include "lane.h"
 #include "links.h"
+#include "match.h"
 #include "messages.h"
+#include "replay.h"
 #include "status.h"
 #include "subscribe.h"
 #include "sweep.h"
@@ -16,7 +19,8 @@ extern const struct migration daemon_migrations[];
 
 static const char *const roles[] = { "admin", "operator", "viewer", NULL };
 
-static struct entity *const entities[] = { &message_entity, NULL };
+static struct entity *const entities[] = { &message_entity, &replay_entity, &held_entity,
+					   &match_entity, NULL };
 
 static struct route routes[] = {
 	{ .method = "POST", .pattern = "/api/v1/inbox/{system}", .handle = inbox_post,
@@ -28,6 +32,15 @@ static struct route routes[] = {
 	  .summary = "What crosses, from where to where, and by which mapping." },
 	{ .method = "GET", .pattern = "/api/v1/status", .handle = status_get, .allow = "*",
 	  .summary = "Backlog and last effect of each route, and whether every queue is empty." },
+	{ .method = "POST", .pattern = "/api/v1/rebuild", .handle = replay_rebuild,
+	  .allow = "operator",
+	  .summary = "Learns all links from both ends, then carries everything again." },
+	{ .method = "POST", .pattern = "/api/v1/matches", .handle = match_run,
+	  .allow = "operator",
+	  .summary = "Compares both sides of a route: {route, link}; link also links the certain." },
+	{ .method = "POST", .pattern = "/api/v1/systems/{name}/accept-restore",
+	  .handle = restore_accept, .allow = "operator", .flags = ROUTE_NO_TRANSACTION,
+	  .summary = "Makes both sides equal again after the system was restored from a backup." },
 	{ 0 }
 };
 
@@ -60,8 +73,10 @@ static void
 start(struct app *app)
 {
 	bridge_config_load(bridge_options.config);
+	epoch_start();
 	sweep_start();
 	subscribe_start();
+	replay_start();
 }
 
 static void
@@ -69,6 +84,8 @@ stop(struct app *app)
 {
 	sweep_stop();
 	subscribe_stop();
+	replay_stop();
+	epoch_stop();
 }
 
 const struct daemon bridge_daemon = {

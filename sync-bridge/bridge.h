@@ -34,6 +34,9 @@ struct bridge_system {
 	bool subscribed;
 	char subscribe_error[200];
 	uint64_t subscribe_at;     /* clock_ms of the next try */
+	/* Which of its histories its versions are of, see epoch.h; 0 until it is read. */
+	int64_t epoch;
+	bool restored;             /* from a backup, and nobody has accepted that yet */
 };
 
 struct bridge_route {
@@ -92,6 +95,7 @@ struct message {
 	const char *reason;
 	int attempts;
 	int round;
+	int64_t epoch;             /* of its source, when it was loaded */
 	bool done;                 /* ended while a sweep was looking */
 	TAILQ_ENTRY(message) entry;
 	UT_hash_handle hh;         /* by id, in lanes.c */

@@ -15,6 +15,16 @@ static const struct cli_command commands[] = {
 	{ "skip", "ID --reason TEXT", cli_skip },
 	{ "links", "REF", cli_links },
 	{ "routes", "", cli_routes },
+	{ "replay", "[--ref REF] [--route ROUTE] [--from TIME] [--to TIME] [--entity ENTITY]"
+		    " [--rate N] [--no-wait]", cli_replay },
+	{ "replay cancel", "ID", cli_replay_cancel },
+	{ "replays", "", cli_replays },
+	{ "rebuild", "[--no-wait]", cli_rebuild },
+	{ "match", "ROUTE [--dry-run] [--link]", cli_match },
+	{ "match accept", "ID", cli_match_accept },
+	{ "match refuse", "ID", cli_match_refuse },
+	{ "accept-restore", "SYSTEM [--no-wait]", cli_accept_restore },
+	{ "held", "", cli_held },
 	{ 0 }
 };
 

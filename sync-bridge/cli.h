@@ -54,5 +54,14 @@ int cli_links(const struct cli *cli);
 int cli_messages(const struct cli *cli);
 int cli_retry(const struct cli *cli);
 int cli_skip(const struct cli *cli);
+int cli_replay(const struct cli *cli);
+int cli_replay_cancel(const struct cli *cli);
+int cli_replays(const struct cli *cli);
+int cli_rebuild(const struct cli *cli);
+int cli_match(const struct cli *cli);
+int cli_match_accept(const struct cli *cli);
+int cli_match_refuse(const struct cli *cli);
+int cli_accept_restore(const struct cli *cli);
+int cli_held(const struct cli *cli);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "epoch.h"
 #include "event/schedule.h"
 #include "links.h"
 #include "mapping.h"
@@ -67,6 +68,21 @@ is_pulled(const struct delivery *d)
 	return d->above || (dot && strcmp(dot, ".pulled") == 0);
 }
 
+/* Of a record that is carried again it is not known what happened to it: along a route that
+ * takes certain events only, its state has to say whether one of them did. */
+static bool
+needs_when(const struct message *message)
+{
+	const char *dot = strrchr(message->type, '.');
+
+	if (!dot || strcmp(dot, ".replayed") != 0)
+		return false;
+	for (const char **event = message->route->events; *event; event++)
+		if (strchr(*event, '*'))
+			return false;
+	return true;
+}
+
 /* What has crossed stays in step, and what others need crosses, whatever "when" says. */
 static bool
 wanted(struct request *rq, struct delivery *d)
@@ -76,8 +92,13 @@ wanted(struct request *rq, struct delivery *d)
 	char ref[REF_MAX];
 	int yes;
 
-	if (!route->when || is_pulled(d))
+	if (is_pulled(d) || (!route->when && !needs_when(d->message)))
 		return true;
+	if (!route->when) {
+		deliver_settle(d, STATE_SKIPPED, "not_wanted",
+			       "the route has no \"when\" that a record as it is can be held to");
+		return false;
+	}
 	yes = mapping_test(route->when, &rq->arena, d->message->body, &error);
 	if (yes < 0) {
 		deliver_reject(d, "mapping_failed", error,
@@ -87,7 +108,7 @@ wanted(struct request *rq, struct delivery *d)
 	if (yes)
 		return true;
 	message_ref(d->message, ref);
-	if (links_find(rq, ref, route->to))
+	if (!needs_when(d->message) && links_find(rq, ref, route->to))
 		return true;
 	deliver_settle(d, STATE_SKIPPED, "not_wanted", route->skip_reason);
 	return false;
@@ -174,6 +195,7 @@ put(struct request *rq, struct delivery *d, const cJSON *body)
 		.body = json_text(rq, body),
 		.key = idempotency_key(rq, message),
 		.source_version = message->version,
+		.source_epoch = message->route->from->epoch,
 	};
 
 	message_ref(message, ref);
@@ -182,7 +204,7 @@ put(struct request *rq, struct delivery *d, const cJSON *body)
 	if (call.result == CALL_REFUSED && strcmp(call.code, "idempotency_key_reused") == 0) {
 		/* The mapping gives another body than an attempt whose answer was lost. */
 		call = (struct call){ .method = call.method, .path = call.path, .body = call.body,
-			.source_version = call.source_version,
+			.source_version = call.source_version, .source_epoch = call.source_epoch,
 			.key = arena_printf(&rq->arena, "%s:%d.%d", call.key, message->round,
 					    message->attempts) };
 		system_call(rq, to, &call);
@@ -295,6 +317,9 @@ deliver(struct request *rq, const struct message *message)
 {
 	struct delivery d = { .message = message };
 
+	/* Its source was restored since it was loaded: whether it still counts, the table says. */
+	if (!epoch_stands(message->route->from) || message->epoch != message->route->from->epoch)
+		return;
 	if (message->traceparent)
 		request_trace(rq, message->traceparent);
 	deliver_run(rq, &d);

@@ -54,8 +54,8 @@ make_key(char out[REF_MAX + 44], const char *ref, const char *system)
 	snprintf(out, REF_MAX + 44, "%s>%s", ref, system);
 }
 
-static void
-forget_all(void)
+void
+links_forget(void)
 {
 	struct kept *each, *next;
 
@@ -79,7 +79,7 @@ keep(const char *ref, const char *system, int64_t id)
 		return;
 	}
 	if (HASH_COUNT(kept) >= KEPT_MAX)
-		forget_all();
+		links_forget();
 	entry = calloc(1, sizeof(*entry));
 	if (!entry || !(entry->key = strdup(key)))
 		die("out of memory");

@@ -26,6 +26,9 @@ void links_remember(const char *left, const char *right);
 /* Writes a link that was learned, not made by a message. Yields; may fail. */
 void links_learn(struct request *rq, const char *left, const char *right, const char *route);
 
+/* After links were taken back: what is kept in memory may not hold any more. */
+void links_forget(void);
+
 /* GET /api/v1/links?ref= */
 void links_list(struct request *rq);
 

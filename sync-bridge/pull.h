@@ -8,4 +8,8 @@
  * is optional and has no counterpart. Yields; may fail. */
 int64_t pull(struct request *rq, struct delivery *d, const char *ref, bool optional);
 
+/* The body of a message about a record as it is now, which no event told of. */
+const char *pull_body(struct request *rq, const struct ref *ref, const char *type, int64_t version,
+		      const cJSON *record);
+
 #endif

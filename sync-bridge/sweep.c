@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "bridge.h"
 #include "db/db.h"
+#include "epoch.h"
 #include "lane.h"
 #include "outcome.h"
 #include "system.h"
@@ -77,7 +78,7 @@ lane_sweep_soon(uint64_t ms)
 static bool
 is_ready(const struct bridge_route *route)
 {
-	return system_ready(route->to);
+	return system_ready(route->to) && epoch_stands(route->from);
 }
 
 static bool

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "epoch.h"
 #include "http/client.h"
 #include "lane.h"
 
@@ -27,6 +28,8 @@ system_wait_ms(const struct bridge_system *system)
 {
 	uint64_t now = clock_ms();
 
+	if (!epoch_stands(system))
+		return EPOCH_CHECK_MS;
 	if (system->paused_until > now)
 		return system->paused_until - now;
 	if (system->breaker.state == BREAKER_PROBING)
@@ -141,10 +144,15 @@ judge(struct request *rq, struct bridge_system *system, struct call *call, bool 
 {
 	if (call->status >= 200 && call->status < 300) {
 		call->result = CALL_DONE;
-		answered(system);
+		if (!call->apart)
+			answered(system);
 		return;
 	}
 	read_problem(rq, call);
+	if (call->apart) {
+		call->result = is_transient(call) ? CALL_LATER : CALL_REFUSED;
+		return;
+	}
 	if (call->status == 401 || call->status == 403) {
 		call->result = CALL_BLOCKED;
 		paused(system, call);
@@ -182,6 +190,12 @@ send_call(struct request *rq, struct bridge_system *system, struct call *call,
 	if (call->source_version)
 		http->headers[n++] = (struct http_pair){ "Source-Version",
 			arena_printf(&rq->arena, "%" PRId64, call->source_version) };
+	if (call->if_match)
+		http->headers[n++] = (struct http_pair){ "If-Match",
+			arena_printf(&rq->arena, "\"%" PRId64 "\"", call->if_match) };
+	if (call->source_version && call->source_epoch)
+		http->headers[n++] = (struct http_pair){ "Source-Epoch",
+			arena_printf(&rq->arena, "%" PRId64, call->source_epoch) };
 	http->allow_plain = settings.allow_plain_http;
 	http_call(rq, http);
 }
@@ -193,15 +207,22 @@ system_call(struct request *rq, struct bridge_system *system, struct call *call)
 	struct json_error error;
 	bool probe = false;
 
-	if (system->paused_until > clock_ms() ||
-	    !breaker_allows(&system->breaker, clock_ms(), &probe)) {
+	if (!call->apart && !epoch_stands(system)) {
+		call->result = CALL_BLOCKED;
+		call->code = "restored";
+		call->reason = arena_printf(&rq->arena, "%s was restored from a backup",
+					    system->name);
+		return;
+	}
+	if (!call->apart && (system->paused_until > clock_ms() ||
+			     !breaker_allows(&system->breaker, clock_ms(), &probe))) {
 		call->result = CALL_BLOCKED;
 		call->code = "unavailable";
 		call->reason =
 			arena_printf(&rq->arena, "%s is away: %s", system->name, system->error);
 		return;
 	}
-	if (system->paused_until)
+	if (system->paused_until && !call->apart)
 		system->paused_until = clock_ms() + PAUSE_MS;   /* this call is the one probe */
 	send_call(rq, system, call, &http);
 	call->status = http.status;
@@ -211,7 +232,8 @@ system_call(struct request *rq, struct bridge_system *system, struct call *call)
 		call->code = "unavailable";
 		call->reason = arena_printf(&rq->arena, "%s does not answer: %s", system->name,
 					    http.error ? http.error : "no answer");
-		failed(system, probe, false, call->reason);
+		if (!call->apart)
+			failed(system, probe, false, call->reason);
 		return;
 	}
 	if (http.reply && http.reply_length)

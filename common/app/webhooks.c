@@ -86,6 +86,10 @@ struct route event_routes[] = {
 	  .pattern = "/api/v1/epoch",
 	  .handle = event_epoch,
 	  .summary = "Which history the database is in, and which of the events named it lacks." },
+	{ .method = "POST",
+	  .pattern = "/api/v1/epoch",
+	  .handle = entity_reserve_ids,
+	  .summary = "Gives out no id of the entity up to this one, after a restore." },
 	{ 0 }
 };
 

@@ -177,6 +177,10 @@ void record_reply(struct request *rq, struct record *record, int status);
 
 /* ---- for the daemon ---- */
 
+/* Handler of POST /api/v1/epoch {entity, id}: no id of the entity up to this one is given out any
+ * more. For who knows of records that this database has lost when it was restored. Yields. */
+void entity_reserve_ids(struct request *rq);
+
 /* Checks each entity against the catalogue and makes its plan; dies naming what does not fit
  * (no such table, unknown column, nobody allowed, unknown role). */
 struct router;

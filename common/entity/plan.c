@@ -22,6 +22,15 @@ plan_arena(void)
 }
 
 struct entity *
+plan_entity_named(const char *name)
+{
+	for (int i = 0; i < planned_count; i++)
+		if (strcmp(planned[i]->name, name) == 0)
+			return planned[i];
+	return NULL;
+}
+
+struct entity *
 plan_entity_of(const char *table)
 {
 	for (int i = 0; i < planned_count; i++)

@@ -92,6 +92,8 @@ void plan_read_texts(struct entity_plan *plan);  /* plan_read.c */
 /* Memory that lives as long as the process. */
 struct arena *plan_arena(void);
 
+/* The entity of that name, NULL for none. */
+struct entity *plan_entity_named(const char *name);
 /* The entity whose table it is, NULL for none. */
 struct entity *plan_entity_of(const char *table);
 

@@ -7,6 +7,7 @@ struct entity erp_customer_entity = {
 	.text = "An account as the ERP's customer.",
 	.read = "*",
 	.write = "bridge",
+	.remove = "bridge",
 	.search = "customer_number",
 };
 
@@ -16,6 +17,7 @@ struct entity erp_order_entity = {
 	.text = "A sales order of the ERP.",
 	.read = "*",
 	.write = "bridge",
+	.remove = "bridge",
 	.search = "number",
 	.lines = { { .name = "lines", .table = "erp_order_line", .parent = "erp_order_id" } },
 };
@@ -26,6 +28,7 @@ struct entity erp_delivery_entity = {
 	.text = "A delivery of the ERP.",
 	.read = "*",
 	.write = "bridge",
+	.remove = "bridge",
 	.search = "number tracking_number",
 	.lines = { { .name = "lines", .table = "erp_delivery_line", .parent = "erp_delivery_id" } },
 };
@@ -36,6 +39,7 @@ struct entity erp_invoice_entity = {
 	.text = "A posted invoice or credit note of the ERP.",
 	.read = "*",
 	.write = "bridge",
+	.remove = "bridge",
 	.search = "number",
 };
 
@@ -45,4 +49,5 @@ struct entity erp_item_entity = {
 	.text = "A product as the ERP's item.",
 	.read = "*",
 	.write = "bridge",
+	.remove = "bridge",
 };
