@@ -110,7 +110,7 @@ prepare(struct request *rq, struct record *record, cJSON *body)
 static void
 saved(struct request *rq, struct record *record, bool created)
 {
-	rq->committed = replay_wake;
+	replay_wake();
 }
 
 static void

@@ -23,8 +23,8 @@ extern struct entity held_entity;
 /* POST /api/v1/rebuild: learns all links from both ends, then carries everything again. */
 void replay_rebuild(struct request *rq);
 
-/* Wakes the process that works the jobs; may be rq->committed. */
-void replay_wake(struct request *rq);
+/* Lets the process that works the jobs look for one that is about to be committed. */
+void replay_wake(void);
 
 /* At start and stop of the daemon. */
 void replay_start(void);

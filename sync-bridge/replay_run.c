@@ -16,7 +16,10 @@
 #include "system.h"
 
 #define ELECTION_KEY 0x72657061796a6f62   /* "repayjob" */
-#define TICK_MS 250
+#define IDLE_MS 1000
+#define EAGER_MS 50
+#define EAGER_TIMES 20
+#define FULL_MS 125
 #define LATER_MS 1000
 #define STEPS_MAX 400
 
@@ -39,6 +42,7 @@ static const char sql_end[] =
 
 static struct event *timer;
 static bool elected, running, stopped;
+static int eager;             /* so often it looks again soon, for what is not committed yet */
 
 static void
 schedule(uint64_t ms)
@@ -193,8 +197,12 @@ batch(struct request *rq, void *arg)
 	struct steps *steps = arena_new(&rq->arena, struct steps);
 	struct replay job;
 
-	if (!row)
+	if (!row) {
+		turn->pause_ms = eager > 0 ? EAGER_MS : IDLE_MS;
+		eager -= eager > 0;
 		return;
+	}
+	eager = 0;
 	read_job(row, &job);
 	plan(&job, steps);
 	if (!steps->count) {
@@ -217,7 +225,7 @@ batch(struct request *rq, void *arg)
 	if (!sweep_leading())
 		sweep_tell_leader();
 	if (job.later) {
-		turn->pause_ms = job.reason ? LATER_MS : TICK_MS / 2;
+		turn->pause_ms = job.reason ? LATER_MS : FULL_MS;
 		return;
 	}
 	spent = clock_ms() - began;
@@ -228,7 +236,7 @@ batch(struct request *rq, void *arg)
 static void
 work(struct request *rq, void *arg)
 {
-	struct turn turn = { .pause_ms = TICK_MS };
+	struct turn turn = { .pause_ms = IDLE_MS };
 
 	if (!request_run(rq, batch, &turn)) {
 		log_fault(rq, "replay");
@@ -316,13 +324,14 @@ taken(void *arg, bool held)
 static void
 heard(void *arg)
 {
+	eager = EAGER_TIMES;
 	schedule(0);
 }
 
 void
-replay_wake(struct request *rq)
+replay_wake(void)
 {
-	schedule(0);
+	heard(NULL);
 	db_notify(app_current()->db, "bridge_replay");
 }
 

@@ -98,12 +98,6 @@ start_job(struct request *rq, const struct bridge_system *system)
 	record_reply(rq, record_create(rq, &replay_entity, body), 201);
 }
 
-static void
-accepted(struct request *rq)
-{
-	replay_wake(rq);
-}
-
 void
 restore_accept(struct request *rq)
 {
@@ -130,7 +124,6 @@ restore_accept(struct request *rq)
 	db_do(rq, sql_drop_links, P_TEXT(system->name));
 	db_do(rq, sql_reset_links, P_TEXT(system->name));
 	start_job(rq, system);
-	rq->committed = accepted;
 	db_commit(rq);
 }
 
