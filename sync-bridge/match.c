@@ -24,8 +24,10 @@ static const char sql_side[] =
 static const char sql_clear[] = "DELETE FROM match_side WHERE replay_id = $1";
 
 static const char sql_certain[] =
-	"SELECT id, left_ref, right_ref FROM match WHERE route = $1"
-	" AND state IN ('proposed', 'accepted') AND id > $2 ORDER BY id LIMIT 50";
+	"SELECT id, left_ref, right_ref FROM match m WHERE route = $1"
+	" AND state IN ('proposed', 'accepted', 'linked') AND id > $2"
+	" AND NOT EXISTS (SELECT FROM link l WHERE l.left_ref = m.left_ref"
+	"  AND l.right_ref = m.right_ref) ORDER BY id LIMIT 50";
 
 static const char sql_linked[] =
 	"UPDATE match SET state = 'linked', reason = NULL, version = version + 1,"

@@ -1,0 +1,159 @@
+"""tests/bridge/test_restore.py -- one side comes back from a backup: noticed, stopped, made equal."""
+import subprocess
+
+import pytest
+from invariants import check_all, ledger_balances, rows
+from recovery import Company
+from test_rebuild import Operator
+from test_operators import cli
+from waiting import eventually
+
+
+class Backups(Company):
+    """A company whose sides can be put back to how they were."""
+
+    def dump(self, schema):
+        """One schema of the cluster, as pg_dump writes it."""
+        file = self.stack.var / f"{schema}.dump"
+        subprocess.run(["pg_dump", "-Fc", "-n", schema, "-f", file, self.stack.database_url],
+                       check=True)
+        return file
+
+    def put_back(self, schema, file):
+        process = self.stack.processes[schema]
+        process.terminate()
+        assert process.wait(30) == 0
+        self.stack.sql(f"DROP SCHEMA {schema} CASCADE")
+        subprocess.run(["pg_restore", "-d", self.stack.database_url, file], check=True)
+        self.stack.start_daemon(schema)
+        self.stack.wait_ready(schema)
+        setattr(self, schema, self.stack.api(schema))
+
+    def restored(self, system):
+        return self.bridge.get("/status")["systems"][system]["restored"]
+
+    def noticed(self, system):
+        def the_restore_is_noticed():
+            return self.restored(system)
+        return eventually(the_restore_is_noticed)
+
+    def accept(self, system):
+        said = cli(Operator(self), "accept-restore", system)
+        assert "done" in said, said
+        self.idle()
+
+    def held(self):
+        return {h["ref"]: h for h in self.bridge.all("/held")}
+
+    def fulfilment(self, deal):
+        return self.crm.get(f"/opportunities/{deal['id']}/fulfilment")
+
+
+@pytest.fixture
+def company():
+    company = Backups()
+    try:
+        yield company.fill()
+    finally:
+        company.end()
+
+
+def test_a_restored_erp_gets_again_what_it_has_lost(company):
+    crm, erp, bridge = company.crm, company.erp, company.bridge
+    backup = company.dump("erp")
+    first, second = company.deals
+    crm.patch(f"/accounts/{company.accounts[0]['id']}", {"billing_city": "Later"})
+    late = crm.post("/accounts", {"name": "Late", "type": "customer"})
+    lost = company.win(company.deal(late))
+    company.idle()
+    company.fulfil(second)
+    company.fulfil(lost)
+    company.idle()
+    told = company.fulfilment(lost)
+    assert told["handover"]["order_number"] and told["invoices"] and told["deliveries"]
+
+    company.put_back("erp", backup)
+    erp = company.erp
+    why = company.noticed("erp")
+    assert "lost event" in why["reason"] and "accept-restore erp" in why["remedy"]
+    assert 'bridge_system_restored{target="erp"} 1' in bridge.raw("GET", "/metrics").raw.decode()
+    crm.patch(f"/accounts/{late['id']}", {"billing_city": "Waits"})
+
+    def the_change_is_in_the_inbox():
+        return [m for m in bridge.all("/messages", source_id=late["id"], entity="account",
+                                      state="received")]
+    eventually(the_change_is_in_the_inbox)
+    assert company.order(lost) is None
+
+    company.accept("erp")
+    order = company.order(lost)
+    assert order["total"] == "38.00" and order["status"] == "confirmed"
+    told = company.fulfilment(lost)
+    assert told["handover"]["order_number"] == order["number"]
+    assert told["order"]["status"] == "confirmed"
+    assert told["invoices"] == [] and told["deliveries"] == []   # they are in no ERP any more
+    assert company.fulfilment(second)["invoices"] == []
+    assert company.fulfilment(first)["invoices"]
+    [customer] = erp.get("/customers", external_ref=f"crm:account:{late['id']}")["data"]
+    assert customer["billing_city"] == "Waits"
+    [customer] = erp.get("/customers",
+                         external_ref=f"crm:account:{company.accounts[0]['id']}")["data"]
+    assert customer["billing_city"] == "Later"
+    check_all(company.stack)
+    company.fulfil(lost)
+    company.idle()
+    assert company.fulfilment(lost)["invoices"]
+    check_all(company.stack)
+    assert company.restored("erp") is None and company.held() == {}
+    assert bridge.raw("POST", "/systems/erp/accept-restore", {}).status == 409
+    assert bridge.raw("POST", "/systems/no/accept-restore", {}).status == 404
+
+
+def test_a_restored_crm_rules_its_records_and_orders_of_lost_deals_are_kept(company):
+    crm, erp = company.crm, company.erp
+    reopened = company.deal(company.accounts[1])
+    account = company.accounts[0]["id"]
+    company.idle()
+    backup = company.dump("crm")
+    for city in ("One", "Two", "Three"):
+        crm.patch(f"/accounts/{account}", {"billing_city": city})
+    lost_account = crm.post("/accounts", {"name": "Lost", "type": "customer"})
+    lost_deal = company.win(company.deal(lost_account))
+    company.win(reopened)
+    company.idle()
+    company.fulfil(company.deals[1])
+    company.idle()
+    lost_order, reopened_order = company.order(lost_deal), company.order(reopened)
+    [lost_customer] = erp.get("/customers",
+                              external_ref=f"crm:account:{lost_account['id']}")["data"]
+
+    company.put_back("crm", backup)
+    crm = company.crm
+    assert company.noticed("crm")
+    crm.patch(f"/accounts/{account}", {"billing_city": "After"})
+    company.accept("crm")
+
+    def of_account(id):
+        return erp.get("/customers", external_ref=f"crm:account:{id}")["data"]
+    [customer] = of_account(account)
+    assert customer["billing_city"] == "After"      # not superseded by Three
+    assert customer["source_epoch"] == 2
+    held = company.held()
+    assert f"erp:sales_order:{lost_order['id']}" in held
+    assert "so far" in held[f"erp:sales_order:{reopened_order['id']}"]["reason"]
+    assert f"erp:customer:{lost_customer['id']}" in held
+    for order in (lost_order, reopened_order):
+        now = erp.get(f"/sales-orders/{order['id']}")
+        assert (now["status"], now["version"]) == (order["status"], order["version"])
+    assert company.fulfilment(company.deals[1])["invoices"]      # sent to the CRM again
+    fresh = crm.post("/accounts", {"name": "Fresh", "type": "customer"})
+    assert fresh["id"] > lost_account["id"]
+    company.idle()
+    assert of_account(fresh["id"])[0]["id"] != lost_customer["id"]
+    company.win(reopened)
+    company.idle()
+    assert company.fulfilment(reopened)["handover"]["order_number"] == reopened_order["number"]
+    ledger_balances(erp)
+    wrong = rows(company.stack, """SELECT external_ref, count(*) FROM erp.sales_order
+                                   GROUP BY 1 HAVING count(*) > 1""")
+    assert not wrong
