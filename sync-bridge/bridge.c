@@ -37,7 +37,7 @@ static struct route routes[] = {
 	  .summary = "Learns all links from both ends, then carries everything again." },
 	{ .method = "POST", .pattern = "/api/v1/matches", .handle = match_run,
 	  .allow = "operator",
-	  .summary = "Compares both sides of a route: {route, link}; link also links the certain." },
+	  .summary = "Compares both sides of a route: {route, link}; link links the certain." },
 	{ .method = "POST", .pattern = "/api/v1/systems/{name}/accept-restore",
 	  .handle = restore_accept, .allow = "operator", .flags = ROUTE_NO_TRANSACTION,
 	  .summary = "Makes both sides equal again after the system was restored from a backup." },

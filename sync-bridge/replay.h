@@ -1,4 +1,4 @@
-/* sync-bridge/replay.h -- jobs that carry records again: a record, a route, a time range, everything.
+/* sync-bridge/replay.h -- jobs that carry records again: one, a route's, a time's, or all.
  *
  * A job is a row of table replay. One process per database works the oldest that runs, batch by
  * batch: what a batch does here and the position after it are one transaction, so that a crash
@@ -63,13 +63,13 @@ struct replay {
 
 /* One GET; NULL with the job's outcome set when there is no answer. missing: NULL, or set when it
  * says that there is no such record (then NULL too, and no outcome is set). */
-cJSON *replay_get(struct request *rq, struct replay *job, struct bridge_system *system, const char *path,
-	       bool *missing);
+cJSON *replay_get(struct request *rq, struct replay *job, struct bridge_system *system,
+		  const char *path, bool *missing);
 
 /* The next page of ids, in order: {"data": [...]}, with the fields; NULL as above. The first page
  * of a step counts. extra: more of the query, "" for none. */
 cJSON *replay_page(struct request *rq, struct replay *job, struct bridge_system *system,
-		const char *path, const char *fields, const char *extra, int limit);
+		   const char *path, const char *fields, const char *extra, int limit);
 /* Moves the position behind the page, which may be the last. */
 void replay_passed(struct request *rq, struct replay *job, const cJSON *page, int limit);
 

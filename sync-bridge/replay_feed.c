@@ -113,7 +113,8 @@ fetch(struct request *rq, struct replay *job, struct bridge_system *system, cons
 
 /* Of a record that is gone, its last event. */
 static bool
-fetch_deleted(struct request *rq, struct replay *job, struct bridge_system *system, struct feed *feed)
+fetch_deleted(struct request *rq, struct replay *job, struct bridge_system *system,
+	      struct feed *feed)
 {
 	cJSON *page, *event, *data;
 
@@ -225,7 +226,8 @@ is_among(const struct feed *feeds, int count, const struct ref *ref)
 
 /* The record that an event is of, unless no route carries it or it is there already. */
 static bool
-add_changed(struct request *rq, struct replay *job, const cJSON *event, struct feed *feeds, int count)
+add_changed(struct request *rq, struct replay *job, const cJSON *event, struct feed *feeds,
+	    int count)
 {
 	const cJSON *data = json_get(event, "data");
 	const char *entity = json_string(data, "entity");

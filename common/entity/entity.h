@@ -13,7 +13,8 @@
  * Every entity's table has: id bigint identity, version bigint NOT NULL DEFAULT 1,
  * created_at, updated_at timestamptz NOT NULL DEFAULT now(). With a column external_ref (text,
  * unique) it can be upserted by reference; with source_version (bigint) it keeps the source's
- * version; a column source_epoch (bigint) goes before it in the order of versions. Child line tables have id, the parent's column and position int, no version.
+ * version; a column source_epoch (bigint) goes before it in the order of versions.
+ * Child line tables have id, the parent's column and position int, no version.
  *
  * Role lists are names separated by spaces, "*" for every signed-in user; administrators may do
  * everything; an entity or verb that names nobody is refused at start.
@@ -111,8 +112,8 @@ struct entity {
 	const char *write;        /* roles that create, patch, upsert, batch; NULL: only verbs do */
 	const char *remove;       /* roles that delete; NULL: cannot be deleted */
 	const char *computed;     /* columns clients never write, space separated (number, totals);
-	                           * always so: id, version, created_at, updated_at, source_version, source_epoch,
-	                           * and status when verbs move it */
+	                           * always so: id, version, created_at, updated_at, source_version,
+	                           * source_epoch, and status when verbs move it */
 	const char *secret;       /* columns never shown anywhere; written unless also computed */
 	const char *search;       /* columns that ?q= looks in */
 	struct restricted restricted[3];

@@ -44,8 +44,8 @@ static const char components[] =
 	"\"Version at the source; an older one changes "
 	"nothing.\",\"schema\":{\"type\":\"integer\",\"minimum\":1}},"
 	"\"SourceEpoch\":{\"name\":\"Source-Epoch\",\"in\":\"header\",\"description\":"
-	"\"Goes before the version: raised after the source was restored from a backup; 1 when left "
-	"out.\",\"schema\":{\"type\":\"integer\",\"minimum\":1}}}";
+	"\"Goes before the version: raised after the source was restored from a backup; 1 when "
+	"left out.\",\"schema\":{\"type\":\"integer\",\"minimum\":1}}}";
 
 static const char problem_schema[] =
 	"{\"type\":\"object\",\"properties\":{\"type\":{\"type\":\"string\"},\"title\":{\"type\":"

@@ -152,7 +152,8 @@ event_list(struct request *rq)
 	struct position after = query_after(rq);
 	struct rows *rows = db_all(rq, sql_event_list, P_TEXT(after.txid), P_ID(after.id),
 				   P_TEXT(http_query(rq, "entity")), query_record_id(rq),
-				   P_TEXT(query_type(rq)), P_ID(limit + 1), P_TEXT(query_instant(rq, "from")),
+				   P_TEXT(query_type(rq)), P_ID(limit + 1),
+				   P_TEXT(query_instant(rq, "from")),
 				   P_TEXT(query_instant(rq, "to")), P_BOOL(query_records(rq)));
 
 	text_add(&out, "{\"data\":[");

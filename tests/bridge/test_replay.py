@@ -1,4 +1,4 @@
-"""tests/bridge/test_replay.py -- carrying records again: nothing changes twice, nothing is forgotten."""
+"""tests/bridge/test_replay.py -- records carried again: nothing changes twice."""
 import time
 
 import pytest

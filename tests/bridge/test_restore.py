@@ -1,8 +1,11 @@
-"""tests/bridge/test_restore.py -- one side comes back from a backup: noticed, stopped, made equal."""
+"""tests/bridge/test_restore.py -- one side comes back from a backup."""
 import subprocess
+import time
 
 import pytest
+from fake_system import post_event
 from invariants import check_all, ledger_balances, rows
+from lone_bridge import lone, one_lone_bridge  # noqa: F401
 from recovery import Company
 from test_rebuild import Operator
 from test_operators import cli
@@ -157,3 +160,114 @@ def test_a_restored_crm_rules_its_records_and_orders_of_lost_deals_are_kept(comp
     wrong = rows(company.stack, """SELECT external_ref, count(*) FROM erp.sales_order
                                    GROUP BY 1 HAVING count(*) > 1""")
     assert not wrong
+
+
+# ---- what counts as a restore, beside systems that say what they are told to ----
+
+
+def told_epoch(lone, system, epoch):
+    def the_bridge_has_seen_it():
+        return lone.stack.sql("SELECT 1 FROM bridge.system_epoch WHERE epoch = "
+                              f"'{epoch}' AND name = '{system}'") == "1"
+    eventually(the_bridge_has_seen_it)
+
+
+def is_restored(lone, system):
+    return lone.api.get("/status")["systems"][system]["restored"]
+
+
+@pytest.fixture
+def linked(lone):
+    """Account 1 is customer 101, and both systems tell their epochs."""
+    lone.crm.epoch, lone.erp.epoch = "7-1", "8-1"
+    lone.start(**{"admin-token": lone.stack.tokens["bridge"]})
+    lone.account(1, version=3)
+    lone.ended("account", 1)
+    told_epoch(lone, "erp", "8-1")
+    return lone
+
+
+def test_a_failover_that_lost_nothing_stops_nothing(linked):
+    linked.erp.epoch = "8-2"
+    told_epoch(linked, "erp", "8-2")
+    assert is_restored(linked, "erp") is None
+    linked.account(1, version=4)
+    assert linked.ended("account", 1, version=4)["state"] == "applied"
+
+
+def test_a_target_that_is_behind_in_a_new_epoch_was_restored(linked):
+    linked.account(1, version=4)
+    linked.ended("account", 1, version=4)
+    linked.erp.records["/api/v1/customers/101"]["version"] = 1
+    linked.erp.epoch = "8-2"
+
+    def it_is_noticed():
+        return is_restored(linked, "erp")
+    assert "erp:customer:101 is version 1" in eventually(it_is_noticed)["reason"]
+
+
+def test_a_target_that_has_lost_a_record_while_it_was_away_was_restored(linked):
+    linked.erp.close()
+    eventually(lambda: not linked.api.get("/status")["systems"]["erp"]["reachable"])
+    linked.erp.rule = lambda call: (200, {"data": []}) if "/events?" in call.path else None
+    del linked.erp.records["/api/v1/customers/101"]
+    time.sleep(2.5)   # one check finds nobody there
+    linked.erp.open()
+
+    def it_is_noticed():
+        return is_restored(linked, "erp")
+    assert "gone without a trace" in eventually(it_is_noticed, 30)["reason"]
+
+
+def test_the_routes_of_a_restored_system_stand_both_ways_and_stay_so_after_a_restart(
+        linked):
+    linked.crm.forgetful = True
+
+    def it_is_noticed():
+        return is_restored(linked, "crm")
+    assert "lost event account:1:3:" in eventually(it_is_noticed)["reason"]
+    linked.stack.processes["bridge"].terminate()
+    linked.stack.processes["bridge"].wait(30)
+    linked.stack.start_daemon("bridge")
+    linked.stack.wait_ready("bridge")
+    linked.api.close()
+    linked.account(1, version=9)
+    record = {"id": 101, "external_ref": "crm:account:1", "number": "C-1", "currency": "USD",
+              "open_balance": "0.00", "overdue_balance": "0.00", "credit_limit": None,
+              "credit_status": "ok"}
+    assert post_event(linked.api, linked.erp, linked.erp.event("customer", record)).status == 202
+    time.sleep(2.5)
+    assert {m["state"] for m in linked.messages(**{"version[in]": "1,9"})} == {"received"}
+    assert len(linked.erp.puts()) == 1 and linked.crm.puts() == []
+
+
+def test_an_id_that_a_restored_system_gave_out_again_lets_go_of_the_old_record(linked):
+    linked.crm.forgetful = True
+
+    def it_is_noticed():
+        return is_restored(linked, "crm")
+    eventually(it_is_noticed)
+    linked.crm.forgetful = False
+    linked.crm.records["/api/v1/accounts/1"].update(version=1, name="Another",
+                                                    created_at="2099-01-01T00:00:00Z")
+
+    def lists(call):
+        path = call.path.partition("?")[0]
+        if path == "/api/v1/accounts":
+            return 200, {"data": [linked.crm.records["/api/v1/accounts/1"]], "count": 1}
+        return (200, {"data": []}) if call.method == "GET" and path.count("/") == 3 else None
+
+    def keeps(call):
+        if call.method == "PATCH" and call.path == "/api/v1/customers/101":
+            linked.erp.records[call.path].update(call.body)
+        return lists(call) if "/accounts" not in call.path else None
+    linked.crm.rule, linked.erp.rule = lists, keeps
+    assert "done" in cli(linked, "accept-restore", "crm")
+    linked.all_ended()
+    [held] = linked.api.get("/held")["data"]
+    assert held["ref"] == "erp:customer:101" and "another record" in held["reason"]
+    put = linked.erp.puts("crm:account:1")[-1]
+    assert (put.headers["Source-Epoch"], put.headers["Source-Version"]) == ("2", "1")
+    [link] = linked.api.get("/links", ref="crm:account:1")["data"]
+    assert link["right"] == "erp:customer:102"
+    assert linked.api.raw("DELETE", f"/held/{held['id']}").status == 204

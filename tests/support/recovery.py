@@ -1,4 +1,4 @@
-"""tests/support/recovery.py -- a company small enough to look at whole, and what is compared of it."""
+"""tests/support/recovery.py -- a company small enough to be looked at whole."""
 import json
 import uuid
 
