@@ -58,6 +58,7 @@ struct replay {
 	bool later;                   /* it can go on later; reason may say why */
 	bool failed;                  /* it cannot go on at all, for the reason */
 	const char *reason;
+	uint64_t pause_ms;            /* before the next batch, at least */
 	const char *report;           /* JSON to keep, NULL: none */
 };
 

@@ -231,6 +231,8 @@ batch(struct request *rq, void *arg)
 	spent = clock_ms() - began;
 	due = (uint64_t)job.records * 1000 / (uint64_t)job.rate;
 	turn->pause_ms = due > spent ? due - spent : 1;
+	if (turn->pause_ms < job.pause_ms)
+		turn->pause_ms = job.pause_ms;
 }
 
 static void

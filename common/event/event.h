@@ -31,11 +31,11 @@ struct change {
 void event_append(struct request *rq, const struct change *change);
 
 /* Handler of GET /api/v1/events?after=&entity=&record_id=&type=&from=&to=&record=&limit= : the
- * log in an order that never changes behind the reader, as {"data":[...],"next_cursor":...}. Each
- * row carries its position "<txid>-<id>"; only transactions older than every running one are shown, so a reader
- * that goes on from the last position misses nothing. It shows whole records: administrators and
- * programs only. from and to bound the time it was written; with record=false the records' states
- * are left out. Yields. */
+ * log in an order that never changes behind the reader, as {"data":[...],"next_cursor":...}.
+ * Each row carries its position "<txid>-<id>"; only transactions older than every running one
+ * are shown, so a reader that goes on from the last position misses nothing. from and to bound
+ * the time it was written; with record=false the records' states are left out. It shows whole
+ * records: administrators and programs only. Yields. */
 void event_list(struct request *rq);
 
 /* Handler of GET /api/v1/epoch?event=: which history this database is in, as {"epoch":

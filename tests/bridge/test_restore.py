@@ -1,12 +1,17 @@
 """tests/bridge/test_restore.py -- one side comes back from a backup."""
+import os
 import subprocess
+import tempfile
 import time
+import urllib.parse
 
 import pytest
+from conftest import BIN, ROOT
 from fake_system import post_event
 from invariants import check_all, ledger_balances, rows
 from lone_bridge import lone, one_lone_bridge  # noqa: F401
 from recovery import Company
+from stack import Stack
 from test_rebuild import Operator
 from test_operators import cli
 from waiting import eventually
@@ -160,6 +165,68 @@ def test_a_restored_crm_rules_its_records_and_orders_of_lost_deals_are_kept(comp
     wrong = rows(company.stack, """SELECT external_ref, count(*) FROM erp.sales_order
                                    GROUP BY 1 HAVING count(*) > 1""")
     assert not wrong
+
+
+class SplitStack(Stack):
+    """The ERP has a PostgreSQL of its own, which can be put back file by file."""
+
+    def erp_postgres(self, command):
+        return subprocess.run([ROOT / "script/postgres", command, self.var / "erp-postgres"],
+                              capture_output=True, text=True, check=True).stdout.strip()
+
+    def user_url(self, name):
+        url = super().user_url(name)
+        if name != "erp":
+            return url
+        host = urllib.parse.urlsplit(self.erp_database).netloc.rpartition("@")[2]
+        parts = urllib.parse.urlsplit(url)
+        return urllib.parse.urlunsplit(parts._replace(
+            netloc=f"{parts.netloc.rpartition('@')[0]}@{host}"))
+
+    def prepare_database(self):
+        super().prepare_database()
+        own, self.erp_database = self.database_url, self.erp_postgres("start")
+        self.database_url = self.erp_database
+        super().prepare_database()
+        self.database_url = own
+
+    def copy_files(self, source, target):
+        """What the cluster's owner may do alone; it is stopped meanwhile."""
+        self.erp_postgres("stop")
+        folder = self.var / "erp-postgres"
+        subprocess.run(["rm", "-rf", folder / target], check=True)
+        subprocess.run(["cp", "-a", folder / source, folder / target], check=True)
+        self.erp_postgres("start")
+
+    def stop(self):
+        super().stop()
+        self.erp_postgres("stop")
+
+
+def test_a_cluster_put_back_file_by_file_under_a_running_erp_is_noticed_and_made_equal():
+    folder = tempfile.mkdtemp(prefix="dovetail-")
+    os.chmod(folder, 0o755)
+    company = Backups(SplitStack(folder, BIN))
+    try:
+        company.fill()
+        company.stack.copy_files("data", "backup")
+        company.idle()
+        lost = company.win(company.deal(company.accounts[1]))
+        company.idle()
+        order = company.order(lost)
+        company.stack.copy_files("backup", "data")
+        assert "lost event" in company.noticed("erp")["reason"]
+        company.accept("erp")
+        again = company.order(lost)
+        assert again["id"] > order["id"] and again["total"] == order["total"]
+        [mirror] = company.crm.get("/erp-orders", opportunity_id=lost["id"])["data"]
+        assert mirror["external_ref"] == f"erp:sales_order:{again['id']}"
+        assert company.fulfilment(lost)["handover"]["order_number"] == again["number"]
+        company.fulfil(lost)
+        company.idle()
+        assert company.fulfilment(lost)["invoices"]
+    finally:
+        company.end()
 
 
 # ---- what counts as a restore, beside systems that say what they are told to ----

@@ -9,8 +9,8 @@ from waiting import eventually, idle
 class Company:
     """A stack of its own with two customers, two products and a few deals on their way."""
 
-    def __init__(self):
-        self.stack = new_stack()
+    def __init__(self, stack=None):
+        self.stack = stack or new_stack()
         self.stack.start()
         self.crm, self.erp, self.bridge = (self.stack.api(n) for n in ("crm", "erp", "bridge"))
 
