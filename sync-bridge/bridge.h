@@ -35,7 +35,7 @@ struct bridge_system {
 	char subscribe_error[200];
 	uint64_t subscribe_at;     /* clock_ms of the next try */
 	/* Which of its histories its versions are of, see epoch.h; 0 until it is read. */
-	int64_t epoch;
+	int64_t epoch_number;
 	bool restored;             /* from a backup, and nobody has accepted that yet */
 };
 
@@ -95,7 +95,7 @@ struct message {
 	const char *reason;
 	int attempts;
 	int round;
-	int64_t epoch;             /* of its source, when it was loaded */
+	int64_t epoch_number;      /* of its source, when it was loaded */
 	bool done;                 /* ended while a sweep was looking */
 	TAILQ_ENTRY(message) entry;
 	UT_hash_handle hh;         /* by id, in lanes.c */

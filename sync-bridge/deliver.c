@@ -195,7 +195,7 @@ put(struct request *rq, struct delivery *d, const cJSON *body)
 		.body = json_text(rq, body),
 		.key = idempotency_key(rq, message),
 		.source_version = message->version,
-		.source_epoch = message->route->from->epoch,
+		.source_epoch = message->route->from->epoch_number,
 	};
 
 	message_ref(message, ref);
@@ -318,7 +318,8 @@ deliver(struct request *rq, const struct message *message)
 	struct delivery d = { .message = message };
 
 	/* Its source was restored since it was loaded: whether it still counts, the table says. */
-	if (!epoch_stands(message->route->from) || message->epoch != message->route->from->epoch)
+	if (!epoch_stands(message->route->from) ||
+	    message->epoch_number != message->route->from->epoch_number)
 		return;
 	if (message->traceparent)
 		request_trace(rq, message->traceparent);

@@ -44,7 +44,9 @@ static const char sql_known[] =
 
 static const char sql_keep[] =
 	"UPDATE system_epoch SET epoch = $2, last_event = coalesce($3, last_event),"
-	" checked_at = now() WHERE name = $1 AND restored_at IS NULL";
+	" checked_at = now() WHERE name = $1 AND restored_at IS NULL"
+	" AND ((epoch, last_event) IS DISTINCT FROM ($2, coalesce($3, last_event))"
+	"  OR checked_at < now() - interval '1 minute')";
 
 static const char sql_restored[] =
 	"UPDATE system_epoch SET restored_at = now(), restored_reason = $2"
@@ -75,7 +77,7 @@ schedule(uint64_t ms)
 bool
 epoch_stands(const struct bridge_system *system)
 {
-	return system->epoch && !system->restored;
+	return system->epoch_number && !system->restored;
 }
 
 static const char *
@@ -104,9 +106,9 @@ epoch_read(struct request *rq)
 		if (!system)
 			continue;
 		stood = epoch_stands(system);
-		if (system->epoch && system->epoch != row_id(row, "number"))
+		if (system->epoch_number && system->epoch_number != row_id(row, "number"))
 			links_forget();
-		system->epoch = row_id(row, "number");
+		system->epoch_number = row_id(row, "number");
 		system->restored = row_bool(row, "restored");
 		if (stood || !epoch_stands(system))
 			continue;
@@ -262,16 +264,19 @@ check(struct request *rq, struct bridge_system *system, bool *all)
 static void
 turn(struct request *rq, void *arg)
 {
+	struct bridge all;
+
 	for (int i = 0; i < bridge.system_count; i++) {
-		if (bridge.systems[i].epoch)
+		if (bridge.systems[i].epoch_number)
 			continue;
 		db_all(rq, sql_add, P_TEXT(system_names(rq)));
 		break;
 	}
 	epoch_read(rq);
-	for (int i = 0; elected && i < bridge.system_count && i < SYSTEMS_MAX; i++)
-		if (epoch_stands(&bridge.systems[i]))
-			check(rq, &bridge.systems[i], &deep[i]);
+	all = bridge;   /* another may be read while this waits */
+	for (int i = 0; elected && i < all.system_count && i < SYSTEMS_MAX; i++)
+		if (epoch_stands(&all.systems[i]))
+			check(rq, &all.systems[i], &deep[i]);
 }
 
 static void

@@ -12,7 +12,6 @@
 #include "epoch.h"
 #include "lane.h"
 #include "replay.h"
-#include "sweep.h"
 #include "system.h"
 
 #define ELECTION_KEY 0x72657061796a6f62   /* "repayjob" */
@@ -222,8 +221,7 @@ batch(struct request *rq, void *arg)
 	}
 	keep(rq, &job, steps);
 	lane_sweep_soon(0);
-	if (!sweep_leading())
-		sweep_tell_leader();
+	db_notify(app_current()->db, "bridge_inbox");
 	if (job.later) {
 		turn->pause_ms = job.reason ? LATER_MS : FULL_MS;
 		return;

@@ -63,10 +63,11 @@ static const char sql_hold[] =
 bool
 restore_reserve(struct request *rq, struct bridge_system *system)
 {
+	const struct bridge all = bridge;   /* another may be read while this waits */
 	bool done = true;
 
-	for (int i = 0; i < bridge.route_count; i++) {
-		const struct bridge_route *route = &bridge.routes[i];
+	for (int i = 0; i < all.route_count; i++) {
+		const struct bridge_route *route = &all.routes[i];
 		cJSON *body = cJSON_CreateObject();
 		struct call call = { .method = "POST", .path = "/api/v1/epoch", .apart = true };
 		int64_t id;

@@ -190,9 +190,9 @@ send_call(struct request *rq, struct bridge_system *system, struct call *call,
 	if (call->source_version)
 		http->headers[n++] = (struct http_pair){ "Source-Version",
 			arena_printf(&rq->arena, "%" PRId64, call->source_version) };
-	if (call->if_match)
+	if (call->match_version)
 		http->headers[n++] = (struct http_pair){ "If-Match",
-			arena_printf(&rq->arena, "\"%" PRId64 "\"", call->if_match) };
+			arena_printf(&rq->arena, "\"%" PRId64 "\"", call->match_version) };
 	if (call->source_version && call->source_epoch)
 		http->headers[n++] = (struct http_pair){ "Source-Epoch",
 			arena_printf(&rq->arena, "%" PRId64, call->source_epoch) };

@@ -20,7 +20,7 @@ struct call {
 	const char *key;             /* Idempotency-Key, NULL: none */
 	int64_t source_version;      /* 0: none */
 	int64_t source_epoch;        /* goes with it */
-	int64_t if_match;            /* 0: none */
+	int64_t match_version;       /* If-Match, 0: none */
 	bool apart;                  /* goes out whatever is known of the system, and says
 	                              * nothing of it: for the check whether it was restored */
 

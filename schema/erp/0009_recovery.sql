@@ -1,4 +1,4 @@
--- schema/erp/0008_recovery.sql -- a customer's domain, and which history a source's version is of.
+-- schema/erp/0009_recovery.sql -- a customer's domain, and which history a source's version is of.
 
 ALTER TABLE customer ADD COLUMN domain varchar(200)
 	CHECK (domain ~ '^[a-z0-9-]+(\.[a-z0-9-]+)+$');
