@@ -4,19 +4,22 @@
 #include "cli.h"
 #include "config.h"
 #include "daemon.h"
-#include "explain.h"
+#include "bulk.h"
 #include "drift.h"
+#include "epoch.h"
+#include "explain.h"
 #include "inbox.h"
 #include "lane.h"
 #include "links.h"
-#include "bulk.h"
+#include "match.h"
 #include "messages.h"
-#include "reload.h"
-#include "simulate.h"
+#include "pause.h"
 #include "prove.h"
 #include "reconcile.h"
-#include "pause.h"
+#include "reload.h"
+#include "replay.h"
 #include "shard.h"
+#include "simulate.h"
 #include "status.h"
 #include "subscribe.h"
 #include "sweep.h"
@@ -27,7 +30,7 @@ extern const struct migration daemon_migrations[];
 static const char *const roles[] = { "admin", "operator", "viewer", NULL };
 
 static struct entity *const entities[] = { &message_entity, &reconciliation_entity, &drift_entity,
-					  NULL };
+	&replay_entity, &held_entity, &match_entity, NULL };
 
 static struct route routes[] = {
 	{ .method = "POST", .pattern = "/api/v1/inbox/{system}", .handle = inbox_post,
@@ -75,6 +78,15 @@ static struct route routes[] = {
 	{ .method = "GET", .pattern = "/api/v1/traces/{entity}/{id}", .handle = trace_get,
 	  .allow = "operator",
 	  .summary = "A deal's whole way through the systems, from any of its records." },
+	{ .method = "POST", .pattern = "/api/v1/rebuild", .handle = replay_rebuild,
+	  .allow = "operator",
+	  .summary = "Learns all links from both ends, then carries everything again." },
+	{ .method = "POST", .pattern = "/api/v1/matches", .handle = match_run,
+	  .allow = "operator",
+	  .summary = "Compares both sides of a route: {route, link}; link links the certain." },
+	{ .method = "POST", .pattern = "/api/v1/systems/{name}/accept-restore",
+	  .handle = restore_accept, .allow = "operator", .flags = ROUTE_NO_TRANSACTION,
+	  .summary = "Makes both sides equal again after the system was restored from a backup." },
 	{ 0 }
 };
 
@@ -122,10 +134,12 @@ static void
 start(struct app *app)
 {
 	bridge_config_load(bridge_options.config);
+	epoch_start();
 	sweep_start();
 	shard_start();
 	subscribe_start();
 	reload_start();
+	replay_start();
 }
 
 static void
@@ -135,6 +149,8 @@ stop(struct app *app)
 	shard_stop();
 	subscribe_stop();
 	reload_stop();
+	replay_stop();
+	epoch_stop();
 }
 
 const struct daemon bridge_daemon = {

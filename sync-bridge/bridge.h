@@ -29,7 +29,6 @@ struct bridge_system {
 	const char *secret;
 	const char *old_secret;    /* verifies too while a rotation is under way; NULL: none */
 	int64_t old_secret_until;  /* unix seconds; 0: until it is taken out */
-	int64_t epoch;             /* counted up by hand when the system was set back; 1 */
 	const char *skip_origin;   /* changes of this origin are not sent to us; NULL: all are */
 	/* How it answers. After five failures in a row only a probe goes out until one gets
 	 * through, and no attempt is counted; a refused token pauses it, probed every 10 s. */
@@ -42,6 +41,9 @@ struct bridge_system {
 	bool subscribed;
 	char subscribe_error[200];
 	uint64_t subscribe_at;     /* clock_ms of the next try */
+	/* Which of its histories its versions are of, see epoch.h; 0 until it is read. */
+	int64_t epoch_number;
+	bool restored;             /* from a backup, and nobody has accepted that yet */
 };
 
 struct bridge_route {
@@ -122,6 +124,7 @@ struct message {
 	bool retry;                /* its last call failed; not: it waited, or was taken up again */
 	int shard;                 /* whose term it is worked under, see shard.h */
 	int64_t term;
+	int64_t epoch_number;      /* of its source, when it was loaded */
 	bool done;                 /* ended while a sweep was looking */
 	TAILQ_ENTRY(message) entry;
 	UT_hash_handle hh;         /* by id, in lanes.c */

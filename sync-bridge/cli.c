@@ -30,6 +30,16 @@ static const struct cli_command commands[] = {
 	{ "drift repair", "ID", cli_drift_repair },
 	{ "drift hold", "ID --reason TEXT", cli_drift_hold },
 	{ "prove", "", cli_prove },
+	{ "replay", "[--ref REF] [--route ROUTE] [--from TIME] [--to TIME] [--entity ENTITY]"
+		    " [--rate N] [--no-wait]", cli_replay },
+	{ "replay cancel", "ID", cli_replay_cancel },
+	{ "replays", "", cli_replays },
+	{ "rebuild", "[--no-wait]", cli_rebuild },
+	{ "match", "ROUTE [--dry-run] [--link]", cli_match },
+	{ "match accept", "ID", cli_match_accept },
+	{ "match refuse", "ID", cli_match_refuse },
+	{ "accept-restore", "SYSTEM [--no-wait]", cli_accept_restore },
+	{ "held", "", cli_held },
 	{ 0 }
 };
 

@@ -69,5 +69,14 @@ int cli_drift(const struct cli *cli);
 int cli_drift_repair(const struct cli *cli);
 int cli_drift_hold(const struct cli *cli);
 int cli_prove(const struct cli *cli);
+int cli_replay(const struct cli *cli);
+int cli_replay_cancel(const struct cli *cli);
+int cli_replays(const struct cli *cli);
+int cli_rebuild(const struct cli *cli);
+int cli_match(const struct cli *cli);
+int cli_match_accept(const struct cli *cli);
+int cli_match_refuse(const struct cli *cli);
+int cli_accept_restore(const struct cli *cli);
+int cli_held(const struct cli *cli);
 
 #endif

@@ -23,7 +23,7 @@ struct bridge_options bridge_options;
 static const char *const bridge_keys[] = { "name",    "public_url", "mappings",
 					   "systems", "routes",     NULL };
 static const char *const system_keys[] = { "url", "token", "secret", "old_secret",
-	"old_secret_until", "epoch", "skip_origin", NULL };
+	"old_secret_until", "skip_origin", NULL };
 static const char *const route_keys[] = { "name", "from", "entity", "source_path", "events", "when",
 	"skip_reason", "to", "target", "path", "map", "owns", "answer", "mirror", "repair",
 	"compare", NULL };
@@ -114,10 +114,6 @@ read_system(struct config_reader *reader, const cJSON *node, struct bridge_syste
 	system->secret = config_secret(reader, place, node, "secret");
 	check_secret(reader, place, "secret", system->secret);
 	read_old_secret(reader, place, node, system);
-	system->epoch = 1;
-	if (json_get(node, "epoch") &&
-	    (!json_integer(node, "epoch", &system->epoch) || system->epoch < 1))
-		config_refuse(reader, place, "\"epoch\" must be a positive integer");
 	system->skip_origin = config_optional(reader, place, node, "skip_origin");
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "drift.h"
+#include "epoch.h"
 #include "event/schedule.h"
 #include "links.h"
 #include "mapping.h"
@@ -71,6 +72,21 @@ is_pulled(const struct delivery *d)
 	       drift_is_repair(d->message->type);
 }
 
+/* Of a record that is carried again it is not known what happened to it: along a route that
+ * takes certain events only, its state has to say whether one of them did. */
+static bool
+needs_when(const struct delivery *d, const struct bridge_route *route)
+{
+	const char *dot = strrchr(d->message->type, '.');
+
+	if (!dot || strcmp(dot, ".replayed") != 0)
+		return false;
+	for (const char **event = route->events; *event; event++)
+		if (strchr(*event, '*'))
+			return false;
+	return true;
+}
+
 /* What has crossed stays in step, and what others need crosses, whatever "when" says. 1, 0; -1 when
  * "when" fails: d is settled then. */
 static int
@@ -80,8 +96,10 @@ applies(struct request *rq, struct delivery *d, const struct bridge_route *route
 	char ref[REF_MAX];
 	int yes;
 
-	if (!route->when || is_pulled(d))
+	if (is_pulled(d))
 		return 1;
+	if (!route->when)
+		return needs_when(d, route) ? 0 : 1;
 	yes = mapping_test(route->when, &rq->arena, d->message->body, &error);
 	if (yes < 0)
 		deliver_reject(d, "mapping_failed", error,
@@ -89,7 +107,7 @@ applies(struct request *rq, struct delivery *d, const struct bridge_route *route
 	if (yes)
 		return yes;
 	message_ref(d->message, ref);
-	return !route->mirror && links_crossed(rq, ref, route);
+	return !needs_when(d, route) && !route->mirror && links_crossed(rq, ref, route);
 }
 
 /* A deal is ordered once: what one system has taken over by a route with an answer is not offered
@@ -121,10 +139,13 @@ taken_elsewhere(struct request *rq, struct delivery *d)
 static bool
 wanted(struct request *rq, struct delivery *d)
 {
-	int yes = applies(rq, d, d->message->route);
+	const struct bridge_route *route = d->message->route;
+	int yes = applies(rq, d, route);
 
 	if (yes == 0)
-		deliver_settle(d, STATE_SKIPPED, "not_wanted", d->message->route->skip_reason);
+		deliver_settle(d, STATE_SKIPPED, "not_wanted",
+			       route->when ? route->skip_reason :
+			       "the route has no \"when\" that a record as it is can be held to");
 	return yes > 0 && !taken_elsewhere(rq, d);
 }
 
@@ -249,20 +270,21 @@ put(struct request *rq, struct delivery *d, const cJSON *body)
 		.key = idempotency_key(rq, message),
 		.source_version = message->version,
 		.retry = message->retry,
+		.source_epoch = message->route->from->epoch_number,
 	};
+	struct call again;
 
 	if (drift_is_repair(message->type))
 		call.match_version = drift_target_version(rq, message->body);
 	message_ref(message, ref);
 	call.path = arena_printf(&rq->arena, "/api/v1/%s/by-ref/%s", message->route->path, ref);
+	again = call;
 	system_call(rq, to, &call);
 	if (call.result == CALL_REFUSED && strcmp(call.code, "idempotency_key_reused") == 0) {
 		/* The mapping gives another body than an attempt whose answer was lost. */
-		call = (struct call){ .method = call.method, .path = call.path, .body = call.body,
-			.source_version = call.source_version,
-			.match_version = call.match_version,
-			.key = arena_printf(&rq->arena, "%s:%d.%d", call.key, message->round,
-					    message->attempts) };
+		call = again;
+		call.key = arena_printf(&rq->arena, "%s:%d.%d", call.key, message->round,
+					message->attempts);
 		system_call(rq, to, &call);
 	}
 	if (call.result == CALL_DONE) {
@@ -380,6 +402,10 @@ deliver(struct request *rq, const struct message *message)
 {
 	struct delivery d = { .message = message };
 
+	/* Its source was restored since it was loaded: whether it still counts, the table says. */
+	if (!epoch_stands(message->route->from) ||
+	    message->epoch_number != message->route->from->epoch_number)
+		return;
 	if (message->traceparent)
 		request_trace(rq, message->traceparent);
 	deliver_run(rq, &d);

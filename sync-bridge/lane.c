@@ -82,6 +82,7 @@ message_new(const struct message *from)
 	if (!message)
 		die("out of memory");
 	*message = *from;
+	message->epoch_number = from->route->from->epoch_number;
 	message->event_id = copy_text(&next, from->event_id);
 	message->type = copy_text(&next, from->type);
 	message->body = copy_text(&next, from->body);

@@ -61,8 +61,8 @@ make_key(char out[REF_MAX + 44], const char *ref, const char *system)
 	snprintf(out, REF_MAX + 44, "%s>%s", ref, system);
 }
 
-static void
-forget_all(void)
+void
+links_forget(void)
 {
 	struct kept *each, *next;
 
@@ -86,7 +86,7 @@ keep(const char *ref, const char *system, int64_t id)
 		return;
 	}
 	if (HASH_COUNT(kept) >= KEPT_MAX)
-		forget_all();
+		links_forget();
 	entry = calloc(1, sizeof(*entry));
 	if (!entry || !(entry->key = strdup(key)))
 		die("out of memory");
@@ -275,12 +275,6 @@ links_crossed(struct request *rq, const char *ref, const struct bridge_route *ro
 		arena_printf(&rq->arena, "%s:%s:", route->to->name, route->target);
 
 	return row_bool(db_one(rq, sql_crossed, P_TEXT(ref), P_TEXT(prefix)), "crossed");
-}
-
-void
-links_forget(void)
-{
-	forget_all();
 }
 
 void

@@ -28,10 +28,11 @@ void links_lookup(struct request *rq, const char *const *refs, int count,
 
 /* A link turned out to be no more: the record at the target is gone. Yields; may fail. */
 void links_drop(struct request *rq, const char *left, const struct bridge_system *system);
+
 /* Whether it has crossed by this route or one that makes the same of it. Yields; may fail. */
 bool links_crossed(struct request *rq, const char *ref, const struct bridge_route *route);
 
-/* Other routes may give references another meaning: looks them up again. */
+/* Links were taken back, or other routes give references another meaning: looks them up again. */
 void links_forget(void);
 
 /* Keeps a link that is committed. */

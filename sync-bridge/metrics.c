@@ -55,6 +55,11 @@ add_process(struct text *out)
 	text_addf(out, "bridge_lanes_running %d\n", stats.running);
 	head(out, "bridge_leading", "gauge", "1 in the process that leads: it subscribes.");
 	text_addf(out, "bridge_leading %d\n", stats.leading);
+	head(out, "bridge_system_restored", "gauge",
+	     "1 when it was restored from a backup and nobody has accepted that.");
+	for (int i = 0; i < bridge.system_count; i++)
+		text_addf(out, "bridge_system_restored{target=\"%s\"} %d\n",
+			  bridge.systems[i].name, bridge.systems[i].restored);
 	head(out, "bridge_breaker_state", "gauge", "0 closed, 1 open or paused, 2 probing.");
 	for (int i = 0; i < bridge.system_count; i++) {
 		const struct bridge_system *system = &bridge.systems[i];

@@ -114,18 +114,18 @@ fetch(struct request *rq, struct delivery *d, struct bridge_system *system, cons
 	return NULL;
 }
 
-static const char *
-pulled_body(struct request *rq, const struct pulling *p, const char *type, int64_t version,
-	    const cJSON *record)
+const char *
+pull_body(struct request *rq, const struct ref *ref, const char *type, int64_t version,
+	  const cJSON *record)
 {
 	struct text out = text_in(&rq->arena);
 	char now[28];
 
 	clock_rfc3339(now);
 	text_addf(&out, "{\"type\":\"%s\",\"source\":\"%s\",\"timestamp\":\"%s\",", type,
-		  p->ref.system, now);
+		  ref->system, now);
 	text_addf(&out, "\"entity\":\"%s\",\"id\":%" PRId64 ",\"version\":%" PRId64 ",",
-		  p->ref.entity, p->ref.id, version);
+		  ref->entity, ref->id, version);
 	text_addf(&out, "\"origin\":\"bridge\",\"trace\":\"%s\",\"changed\":[],\"record\":",
 		  rq->trace_id);
 	text_add(&out, json_text(rq, record));
@@ -169,7 +169,7 @@ send_along(struct request *rq, struct pulling *p, const cJSON *record)
 	}
 	message.type = arena_printf(&rq->arena, "%s.pulled", p->ref.entity);
 	message.traceparent = rq->traceparent;
-	message.body = pulled_body(rq, p, message.type, message.version, record);
+	message.body = pull_body(rq, &p->ref, message.type, message.version, record);
 	p->route = route_for(rq, p->route, message.body);
 	message.route = (struct bridge_route *)p->route;
 	row = db_one(rq, sql_pulled, P_ID(message.version), P_TEXT(p->route->name),

@@ -10,5 +10,8 @@ int64_t pull(struct request *rq, struct delivery *d, const char *ref, bool optio
 
 /* Whether pull could bring such a record across, or find where it came from. */
 bool pull_can(const struct ref *ref, const struct bridge_system *to);
+/* The body of a message about a record as it is now, which no event told of. */
+const char *pull_body(struct request *rq, const struct ref *ref, const char *type, int64_t version,
+		      const cJSON *record);
 
 #endif

@@ -68,7 +68,6 @@ carry_system(struct bridge_system *fresh, const struct bridge_system *old)
 	next.secret = fresh->secret;
 	next.old_secret = fresh->old_secret;
 	next.old_secret_until = fresh->old_secret_until;
-	next.epoch = fresh->epoch;
 	next.skip_origin = fresh->skip_origin;
 	if (!same) {
 		next.breaker = (struct breaker){ 0 };

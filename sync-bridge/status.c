@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "bridge.h"
 #include "db/db.h"
+#include "epoch.h"
 #include "http/http.h"
 #include "lane.h"
 #include "pause.h"
@@ -155,6 +156,7 @@ system_state_json(struct request *rq, struct bridge_system *system, bool *empty)
 	const char *error;
 	int more = status_undelivered(rq, system, &error);
 	cJSON *item = cJSON_CreateObject();
+	cJSON *restored = epoch_status(rq, system);
 	struct told told;
 
 	told_read(rq, system, &told);
@@ -166,6 +168,8 @@ system_state_json(struct request *rq, struct bridge_system *system, bool *empty)
 	cJSON_AddBoolToObject(item, "subscribed", told.subscribed);
 	json_add_string(item, "error", error ? error : told.error);
 	pause_add_system(rq, system->name, item);
+	cJSON_AddItemToObject(item, "restored", restored ? restored : cJSON_CreateNull());
+	*empty = *empty && !restored;
 	*empty = *empty && more == 0 && (told.subscribed || !system_is_source(system));
 	return item;
 }

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "bridge.h"
 #include "db/db.h"
+#include "epoch.h"
 #include "lane.h"
 #include "outcome.h"
 #include "pause.h"
@@ -96,7 +97,7 @@ lane_sweep_soon(uint64_t ms)
 static bool
 is_ready(const struct bridge_route *route)
 {
-	return system_ready(route->to) && !pause_holds_route(route);
+	return system_ready(route->to) && epoch_stands(route->from) && !pause_holds_route(route);
 }
 
 static bool

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "epoch.h"
 #include "http/client.h"
 #include "lane.h"
 #include "pause.h"
@@ -36,6 +37,8 @@ system_wait_ms(const struct bridge_system *system)
 {
 	uint64_t now = clock_ms();
 
+	if (!epoch_stands(system))
+		return EPOCH_CHECK_MS;
 	if (system->paused_until > now)
 		return system->paused_until - now;
 	if (pause_holds_system(system))
@@ -152,10 +155,15 @@ judge(struct request *rq, struct bridge_system *system, struct call *call, bool 
 {
 	if (call->status >= 200 && call->status < 300) {
 		call->result = CALL_DONE;
-		answered(system);
+		if (!call->apart)
+			answered(system);
 		return;
 	}
 	read_problem(rq, call);
+	if (call->apart) {
+		call->result = is_transient(call) ? CALL_LATER : CALL_REFUSED;
+		return;
+	}
 	if (call->status == 401 || call->status == 403) {
 		call->result = CALL_BLOCKED;
 		paused(system, call);
@@ -196,6 +204,9 @@ send_call(struct request *rq, struct bridge_system *system, struct call *call,
 	if (call->match_version)
 		http->headers[n++] = (struct http_pair){ "If-Match",
 			arena_printf(&rq->arena, "\"%" PRId64 "\"", call->match_version) };
+	if (call->source_version && call->source_epoch)
+		http->headers[n++] = (struct http_pair){ "Source-Epoch",
+			arena_printf(&rq->arena, "%" PRId64, call->source_epoch) };
 	http->allow_plain = settings.allow_plain_http;
 	http_call(rq, http);
 }
@@ -214,6 +225,11 @@ may_go(struct request *rq, struct bridge_system *system, struct call *call, bool
 {
 	uint64_t now = clock_ms();
 
+	if (!epoch_stands(system)) {
+		block(call, "restored",
+		      arena_printf(&rq->arena, "%s was restored from a backup", system->name));
+		return false;
+	}
 	if (!call->look && pause_holds_system(system)) {
 		block(call, "paused", arena_printf(&rq->arena, "%s is paused", system->name));
 		return false;
@@ -256,9 +272,9 @@ system_call(struct request *rq, struct bridge_system *system, struct call *call)
 	struct json_error error;
 	bool probe = false;
 
-	if (!may_go(rq, system, call, &probe))
+	if (!call->apart && !may_go(rq, system, call, &probe))
 		return;
-	if (system->paused_until)
+	if (system->paused_until && !call->apart)
 		system->paused_until = clock_ms() + PAUSE_MS;   /* this call is the one probe */
 	send_call(rq, system, call, &http);
 	call->status = http.status;
@@ -268,7 +284,8 @@ system_call(struct request *rq, struct bridge_system *system, struct call *call)
 		call->code = "unavailable";
 		call->reason = arena_printf(&rq->arena, "%s does not answer: %s", system->name,
 					    http.error ? http.error : "no answer");
-		failed(system, probe, false, call->reason);
+		if (!call->apart)
+			failed(system, probe, false, call->reason);
 		return;
 	}
 	if (call->raw && http.status >= 200 && http.status < 300)

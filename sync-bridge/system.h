@@ -20,10 +20,13 @@ struct call {
 	const char *body;            /* NULL: none */
 	const char *key;             /* Idempotency-Key, NULL: none */
 	int64_t source_version;      /* 0: none */
+	int64_t source_epoch;        /* goes with it */
 	int64_t match_version;       /* If-Match, 0: none */
 	bool raw;                    /* a success is left as text (16 MiB at most), json is NULL */
 	bool retry;                  /* of a message's call that failed: bound by the budget */
 	bool look;                   /* changes nothing: goes out though the system is paused */
+	bool apart;                  /* goes out whatever is known of the system, and says
+	                              * nothing of it: for the check whether it was restored */
 
 	enum call_result result;
 	int status;

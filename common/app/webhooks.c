@@ -86,6 +86,14 @@ struct route event_routes[] = {
 	  .pattern = "/api/v1/events",
 	  .handle = event_list,
 	  .summary = "The event log, in an order that never changes behind the reader." },
+	{ .method = "GET",
+	  .pattern = "/api/v1/epoch",
+	  .handle = event_epoch,
+	  .summary = "Which history the database is in, and which of the events named it lacks." },
+	{ .method = "POST",
+	  .pattern = "/api/v1/epoch",
+	  .handle = entity_reserve_ids,
+	  .summary = "Gives out no id of the entity up to this one, after a restore." },
 	{ 0 }
 };
 
@@ -96,7 +104,8 @@ webhooks_define(void)
 
 	webhook_entity.read = webhook_entity.write = webhook_entity.remove = who;
 	webhook_delivery_entity.read = who;
-	event_routes[0].allow = who;
+	for (struct route *route = event_routes; route->method; route++)
+		route->allow = who;
 	for (struct verb *verb = webhook_verbs; verb->name; verb++)
 		verb->allow = who;
 	for (struct verb *verb = delivery_verbs; verb->name; verb++)

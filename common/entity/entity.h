@@ -13,7 +13,8 @@
  * Every entity's table has: id bigint identity, version bigint NOT NULL DEFAULT 1,
  * created_at, updated_at timestamptz NOT NULL DEFAULT now(). With a column external_ref (text,
  * unique) it can be upserted by reference; with source_version (bigint) it keeps the source's
- * version. Child line tables have id, the parent's column and position int, no version.
+ * version; a column source_epoch (bigint) goes before it in the order of versions.
+ * Child line tables have id, the parent's column and position int, no version.
  *
  * Role lists are names separated by spaces, "*" for every signed-in user; administrators may do
  * everything; an entity or verb that names nobody is refused at start.
@@ -119,7 +120,7 @@ struct entity {
 	const char *remove;       /* roles that delete; NULL: cannot be deleted */
 	const char *computed;     /* columns clients never write, space separated (number, totals);
 	                           * always so: id, version, created_at, updated_at, source_version,
-	                           * and status when verbs move it */
+	                           * source_epoch, and status when verbs move it */
 	const char *secret;       /* columns never shown anywhere; written unless also computed */
 	const char *search;       /* columns that ?q= looks in */
 	struct restricted restricted[3];
@@ -190,6 +191,10 @@ struct record *record_create(struct request *rq, struct entity *entity, cJSON *b
 void record_reply(struct request *rq, struct record *record, int status);
 
 /* ---- for the daemon ---- */
+
+/* Handler of POST /api/v1/epoch {entity, id}: no id of the entity up to this one is given out any
+ * more. For who knows of records that this database has lost when it was restored. Yields. */
+void entity_reserve_ids(struct request *rq);
 
 /* Checks each entity against the catalogue and makes its plan; dies naming what does not fit
  * (no such table, unknown column, nobody allowed, unknown role). */

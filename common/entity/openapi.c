@@ -42,7 +42,10 @@ static const char components[] =
 	"effect.\",\"schema\":{\"type\":\"string\"}},"
 	"\"SourceVersion\":{\"name\":\"Source-Version\",\"in\":\"header\",\"description\":"
 	"\"Version at the source; an older one changes "
-	"nothing.\",\"schema\":{\"type\":\"integer\",\"minimum\":1}}}";
+	"nothing.\",\"schema\":{\"type\":\"integer\",\"minimum\":1}},"
+	"\"SourceEpoch\":{\"name\":\"Source-Epoch\",\"in\":\"header\",\"description\":"
+	"\"Goes before the version: raised after the source was restored from a backup; 1 when "
+	"left out.\",\"schema\":{\"type\":\"integer\",\"minimum\":1}}}";
 
 static const char problem_schema[] =
 	"{\"type\":\"object\",\"properties\":{\"type\":{\"type\":\"string\"},\"title\":{\"type\":"

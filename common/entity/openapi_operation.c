@@ -24,7 +24,7 @@ static const struct kind {
 	{ entity_patch, "update_@", "@_patch", "@", "200", "IfMatch IdempotencyKey" },
 	{ entity_delete, "delete_@", NULL, NULL, "204", "IfMatch" },
 	{ entity_upsert, "upsert_@", "@_create", "@", "200",
-	  "SourceVersion IfMatch IdempotencyKey" },
+	  "SourceVersion SourceEpoch IfMatch IdempotencyKey" },
 	{ entity_batch, "batch_@", NULL, NULL, "200", "IdempotencyKey" },
 	{ entity_timeline, "timeline_of_@", NULL, NULL, "200", "" },
 	{ entity_verb, NULL, NULL, "@", "200", "IfMatch IdempotencyKey" },

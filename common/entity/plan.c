@@ -22,6 +22,15 @@ plan_arena(void)
 }
 
 struct entity *
+plan_entity_named(const char *name)
+{
+	for (int i = 0; i < planned_count; i++)
+		if (strcmp(planned[i]->name, name) == 0)
+			return planned[i];
+	return NULL;
+}
+
+struct entity *
 plan_entity_of(const char *table)
 {
 	for (int i = 0; i < planned_count; i++)
@@ -124,6 +133,7 @@ member_of_column(struct member *member, const struct column *column, const char 
 		.not_null = column->not_null,
 	};
 	member->computed = !member->settable || strcmp(column->name, "source_version") == 0 ||
+			   strcmp(column->name, "source_epoch") == 0 ||
 			   column->type == COLUMN_BYTES;
 	member_expressions(member, arena_printf(&start_arena, "%s.\"%s\"", alias, column->name));
 }
@@ -299,6 +309,8 @@ plan_make(const struct catalogue *catalogue, struct entity *entity)
 		die("entity %s: external_ref is not unique", entity->name);
 	plan->by_ref = ref != NULL;
 	plan->by_source_version = ref && table_column(plan->shape.table, "source_version");
+	plan->by_source_epoch =
+		plan->by_source_version && table_column(plan->shape.table, "source_epoch");
 	plan->direct = !plan->line_count && !entity->saved && !entity->upserted;
 	if (planned_count == planned_room) {
 		struct entity **larger;

@@ -65,7 +65,7 @@ struct entity_plan {
 	uint64_t group_roles[GROUPS_MAX];
 	int group_count;
 	struct sight sights[1 << GROUPS_MAX]; /* by mask of groups; 0 is what events carry */
-	bool by_ref, by_source_version;
+	bool by_ref, by_source_version, by_source_epoch;
 	const struct member *status; /* NULL: no such column */
 	bool direct; /* no lines, no hooks after writing: INSERT and UPDATE answer json_ */
 
@@ -81,7 +81,7 @@ struct entity_plan {
 	const char *patch;      /* $1 id, $2 body: as insert; no row when nothing differs */
 	const char *touch;      /* $1 id: version + 1; columns, json_ */
 	const char *set_status; /* $1 id, $2 status: the same */
-	const char *advance;    /* $1 id, $2 source_version */
+	const char *advance;    /* $1 id, $2 source_version, $3 source_epoch when it is kept */
 	const char *remove;     /* $1 id */
 	const char
 		*bad_references; /* $1 body: field of each reference to nothing; NULL: has none */
@@ -95,6 +95,8 @@ void plan_read_texts(struct entity_plan *plan);  /* plan_read.c */
 /* Memory that lives as long as the process. */
 struct arena *plan_arena(void);
 
+/* The entity of that name, NULL for none. */
+struct entity *plan_entity_named(const char *name);
 /* The entity whose table it is, NULL for none. */
 struct entity *plan_entity_of(const char *table);
 

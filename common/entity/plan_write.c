@@ -106,8 +106,9 @@ add_differs(struct text *out, const struct shape *shape, const char *body, const
 		const struct member *member = &shape->members[i];
 		const char *as;
 
-		/* The source's version alone is no change. */
-		if (!in_statement(member) || strcmp(member->name, "source_version") == 0)
+		/* The source's version and epoch alone are no change. */
+		if (!in_statement(member) || strcmp(member->name, "source_version") == 0 ||
+		    strcmp(member->name, "source_epoch") == 0)
 			continue;
 		as = strcmp(member->column->sql_type, "json") == 0 ? "::jsonb" : "";
 		text_addf(out, " OR (%s ? '%s' AND x.\"%s\"%s IS DISTINCT FROM %s.\"%s\"%s)", body,
@@ -403,9 +404,10 @@ plan_write_texts(struct entity_plan *plan)
 						      plan->status->cast));
 	if (plan->by_source_version)
 		plan->advance = arena_printf(plan_arena(),
-					     "UPDATE \"%s\" SET \"source_version\" = $2::bigint"
+					     "UPDATE \"%s\" SET \"source_version\" = $2::bigint%s"
 					     " WHERE \"id\" = $1::bigint",
-					     table);
+					     table, plan->by_source_epoch ?
+					     ", \"source_epoch\" = $3::bigint" : "");
 	plan->remove =
 		arena_printf(plan_arena(), "DELETE FROM \"%s\" WHERE \"id\" = $1::bigint", table);
 	add_references(&references, &plan->shape, NULL);

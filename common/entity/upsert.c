@@ -19,14 +19,17 @@ upsert_begin(struct request *rq, struct writing *w)
 {
 	const struct entity_plan *plan = w->entity->plan;
 
+	int64_t version, epoch;
+
 	w->record = record_lock_ref(rq, w->entity, w->ref);
 	if (!w->record || !plan->by_source_version || !w->source_version || w->compared)
 		return true;
-	if (row_id(w->record->row, "source_version") < w->source_version)
+	version = row_id(w->record->row, "source_version");
+	epoch = plan->by_source_epoch ? row_id(w->record->row, "source_epoch") : w->source_epoch;
+	if (epoch < w->source_epoch || (epoch == w->source_epoch && version < w->source_version))
 		return true;
-	w->result = row_id(w->record->row, "source_version") == w->source_version
-			    ? WRITE_UNCHANGED
-			    : WRITE_SUPERSEDED;
+	w->result = epoch == w->source_epoch && version == w->source_version ? WRITE_UNCHANGED
+									     : WRITE_SUPERSEDED;
 	return false;
 }
 
@@ -36,14 +39,20 @@ upsert_end(struct request *rq, struct writing *w)
 {
 	const struct entity_plan *plan = w->entity->plan;
 
-	if (w->result == WRITE_UNCHANGED && plan->by_source_version && w->source_version)
+	if (w->result != WRITE_UNCHANGED || !plan->by_source_version || !w->source_version)
+		return;
+	if (plan->by_source_epoch)
+		db_do(rq, plan->advance, P_ID(w->record->id), P_ID(w->source_version),
+		      P_ID(w->source_epoch));
+	else
 		db_do(rq, plan->advance, P_ID(w->record->id), P_ID(w->source_version));
 }
 
+/* 0 when it is not given. */
 static int64_t
-source_version(struct request *rq)
+positive_header(struct request *rq, const char *name)
 {
-	const char *header = http_header(rq, "Source-Version");
+	const char *header = http_header(rq, name);
 	char *end;
 	long long version;
 
@@ -52,8 +61,8 @@ source_version(struct request *rq)
 	errno = 0;
 	version = strtoll(header, &end, 10);
 	if (header[0] < '0' || header[0] > '9' || *end || errno || version < 1)
-		fail(rq, ERR_BAD_REQUEST, .field = "Source-Version",
-		     .detail = "Source-Version must be a positive integer.");
+		fail(rq, ERR_BAD_REQUEST, .field = name,
+		     .detail = arena_printf(&rq->arena, "%s must be a positive integer.", name));
 	return version;
 }
 
@@ -95,7 +104,10 @@ entity_upsert(struct request *rq)
 	struct problems problems = { .rq = rq };
 
 	w.body = http_json(rq, false);
-	w.source_version = source_version(rq);
+	w.source_version = positive_header(rq, "Source-Version");
+	w.source_epoch = positive_header(rq, "Source-Epoch");
+	if (!w.source_epoch)
+		w.source_epoch = 1;
 	if (upsert_begin(rq, &w)) {
 		if (w.record)
 			etag_require(rq, w.record, w.body);
@@ -104,6 +116,8 @@ entity_upsert(struct request *rq)
 		problems_raise(&problems, ERR_VALIDATION);
 		if (w.entity->plan->by_source_version && w.source_version)
 			json_add_integer(w.body, "source_version", w.source_version);
+		if (w.entity->plan->by_source_epoch && w.source_version)
+			json_add_integer(w.body, "source_epoch", w.source_epoch);
 		write_apply_all(rq, &w, 1);
 	}
 	upsert_reply(rq, &w);

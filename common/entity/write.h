@@ -24,6 +24,7 @@ struct writing {
 	const char *ref;        /* external_ref it came by, NULL */
 	int64_t source_version; /* 0: not given */
 	bool compared;          /* If-Match says what is overwritten, not the version */
+	int64_t source_epoch;   /* raised when the source was restored from a backup; 1 at first */
 	enum write_result result;
 };
 

@@ -43,12 +43,20 @@ const char *event_statement(struct arena *arena, const char *ctes);
 struct row *event_run(struct request *rq, const char *statement, const char *entity,
 		      const char *type, struct param own);
 
-/* Handler of GET /api/v1/events?after=&entity=&record_id=&type=&limit= : the log in an order that
- * never changes behind the reader, as {"data":[...],"next_cursor":...}. Each row carries its
- * position "<txid>-<id>"; only transactions older than every running one are shown, so a reader
- * that goes on from the last position misses nothing. It shows whole records: administrators and
- * programs only. Yields. */
+/* Handler of GET /api/v1/events?after=&entity=&record_id=&type=&from=&to=&record=&limit= : the
+ * log in an order that never changes behind the reader, as {"data":[...],"next_cursor":...}.
+ * Each row carries its position "<txid>-<id>"; only transactions older than every running one
+ * are shown, so a reader that goes on from the last position misses nothing. from and to bound
+ * the time it was written; with record=false the records' states are left out. It shows whole
+ * records: administrators and programs only. Yields. */
 void event_list(struct request *rq);
+
+/* Handler of GET /api/v1/epoch?event=: which history this database is in, as {"epoch":
+ * "<cluster>-<timeline>", "last_event": "<entity>:<record_id>:<version>:<event_id>",
+ * "last_event_at", "unknown": [...]}. unknown: those of the events asked for (named the same way,
+ * 20 at most) that the log does not hold: who has taken them knows then that it was restored from
+ * a backup. Yields. */
+void event_epoch(struct request *rq);
 
 /* Replies GET /{entity}/{id}/timeline?limit=&cursor= : who did what when, newest first, with each
  * changed field's old and new value. hidden: fields to leave out, space separated, or NULL. The

@@ -97,6 +97,35 @@ query_type(struct request *rq)
 	return pattern.data;
 }
 
+/* An instant as RFC 3339 writes it; what looks like one and is none is PostgreSQL's to refuse. */
+static const char *
+query_instant(struct request *rq, const char *name)
+{
+	static const char shape[] = "0000-00-00T00:00:00";
+	const char *text = http_query(rq, name);
+	bool fits = text && strlen(text) >= sizeof(shape);
+
+	for (size_t i = 0; fits && i < sizeof(shape) - 1; i++)
+		fits = shape[i] == '0' ? text[i] >= '0' && text[i] <= '9' : text[i] == shape[i];
+	if (text && (!fits || strlen(text) > 40))
+		fail(rq, ERR_BAD_REQUEST, .field = name,
+		     .detail = arena_printf(&rq->arena,
+					    "%s must be an instant such as 2026-03-01T10:00:00Z.",
+					    name));
+	return text;
+}
+
+static bool
+query_records(struct request *rq)
+{
+	const char *text = http_query(rq, "record");
+
+	if (text && strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+		fail(rq, ERR_BAD_REQUEST, .field = "record",
+		     .detail = "record must be true or false.");
+	return !text || strcmp(text, "true") == 0;
+}
+
 static void
 event_list_add(struct text *out, const struct row *row)
 {
@@ -113,7 +142,7 @@ void
 event_list(struct request *rq)
 {
 	static const char *const known[] = { "after", "entity", "record_id", "type", "limit",
-					     NULL };
+					     "from",  "to",     "record",    NULL };
 	struct text out = text_in(&rq->arena);
 	const char *next = NULL;
 
@@ -123,7 +152,9 @@ event_list(struct request *rq)
 	struct position after = query_after(rq);
 	struct rows *rows = db_all(rq, sql_event_list, P_TEXT(after.txid), P_ID(after.id),
 				   P_TEXT(http_query(rq, "entity")), query_record_id(rq),
-				   P_TEXT(query_type(rq)), P_ID(limit + 1));
+				   P_TEXT(query_type(rq)), P_ID(limit + 1),
+				   P_TEXT(query_instant(rq, "from")),
+				   P_TEXT(query_instant(rq, "to")), P_BOOL(query_records(rq)));
 
 	text_add(&out, "{\"data\":[");
 	for (int i = 0; i < rows_count(rows) && i < limit; i++) {

@@ -239,7 +239,8 @@ says_the_same(const struct record *deal, const cJSON *body, const char *column, 
 	return strcmp(was != NULL ? was : "", is != NULL ? is : "") == 0;
 }
 
-/* An accepted deal stays accepted: the order stands, whatever an old message says. */
+/* An accepted deal stays accepted: the order stands, whatever an old message says. It is another
+ * order when the ERP has lost the first one in a restore and made it again. */
 static void
 opportunity_answer(struct request *rq, struct record *deal, cJSON *body)
 {
@@ -261,7 +262,7 @@ opportunity_answer(struct request *rq, struct record *deal, cJSON *body)
 	    says_the_same(deal, body, "handover_reason", "reason") &&
 	    says_the_same(deal, body, "handover_remedy", "remedy"))
 		return;
-	if (strcmp(record_text(deal, "handover"), "accepted") == 0)
+	if (!accepted && strcmp(record_text(deal, "handover"), "accepted") == 0)
 		fail(rq, ERR_INVALID_STATE,
 		     .detail = arena_printf(&rq->arena, "The deal is order %s already.",
 					    record_text(deal, "handover_order_number")));

@@ -139,6 +139,57 @@ def test_an_upsert_follows_the_versions_of_its_source(crm):
         assert upsert(crm, ref, {"name": "E"}, bad).status == 400
 
 
+def test_a_source_restored_from_a_backup_counts_its_versions_in_a_new_epoch(crm):
+    ref = "test%3Aaccount%3A" + uuid.uuid4().hex
+    said = []
+    for name, epoch, version in (("A", None, 7), ("B", 2, 3), ("C", None, 9), ("C", 1, 9),
+                                 ("B", 2, 3), ("B", 3, 1), ("D", 3, 2)):
+        headers = {"Source-Version": str(version)}
+        if epoch:
+            headers["Source-Epoch"] = str(epoch)
+        reply = crm.raw("PUT", f"/accounts/by-ref/{ref}", {"name": name}, headers)
+        said.append((reply.json["source_result"], reply.json["name"], reply.json["version"],
+                     reply.json["source_epoch"], reply.json["source_version"]))
+    assert said == [("created", "A", 1, 1, 7), ("updated", "B", 2, 2, 3),
+                    ("superseded", "B", 2, 2, 3), ("superseded", "B", 2, 2, 3),
+                    ("unchanged", "B", 2, 2, 3), ("unchanged", "B", 2, 3, 1),
+                    ("updated", "D", 3, 3, 2)]
+    for bad in ("0", "-1", "1.5", "x"):
+        reply = crm.raw("PUT", f"/accounts/by-ref/{ref}", {"name": "E"}, {"Source-Epoch": bad})
+        assert reply.status == 400 and reply.json["errors"][0]["field"] == "Source-Epoch"
+
+
+def test_the_log_says_which_of_the_events_asked_for_it_lacks(crm):
+    known = account(crm)
+    crm.patch(f"/accounts/{known['id']}", {"phone": "1"})
+    told = crm.get("/epoch")
+    assert told["unknown"] == [] and told["epoch"].count("-") == 1
+    assert told["last_event"].startswith(f"account:{known['id']}:2:")
+    entity, record, version, event = told["last_event"].split(":")
+    later = f"{entity}:{record}:3:{event}"
+    other = f"{entity}:{record}:2:{uuid.uuid4()}"
+    told = crm.get("/epoch", event=",".join((told["last_event"], later, other)))
+    assert told["unknown"] == [later, other]
+    for bad in ("", "x", "account:1:1:x", "account:1:1", f"account:x:1:{event}",
+                f"account:1:1:{event}:1", ",".join([later] * 21)):
+        reply = crm.raw("GET", f"/epoch?event={bad}")
+        assert reply.status == 400 and reply.json["errors"][0]["field"] == "event"
+
+
+def test_the_log_can_be_read_by_time_and_without_the_records(crm):
+    first = account(crm)
+    [event] = crm.get("/events", entity="account", record_id=first["id"])["data"]
+    second = account(crm)
+    [other] = crm.get("/events", entity="account", record_id=second["id"])["data"]
+    between = crm.get("/events", **{"from": event["timestamp"], "to": other["timestamp"]})["data"]
+    assert first["id"] in [e["data"]["id"] for e in between if e["data"]["entity"] == "account"]
+    assert second["id"] not in [e["data"]["id"] for e in between]
+    [bare] = crm.get("/events", entity="account", record_id=first["id"], record="false")["data"]
+    assert bare["data"]["record"] is None and bare["data"]["version"] == 1
+    for bad in ("from=today", "to=2026-01-01", "record=1", "from=2026-13-41T00:00:00Z"):
+        assert crm.raw("GET", f"/events?{bad}").status in (400, 422)
+
+
 def test_an_upsert_may_not_name_another_reference(crm):
     reply = upsert(crm, "test%3Aaccount%3A" + uuid.uuid4().hex,
                    {"name": "A", "external_ref": "test:account:other"})

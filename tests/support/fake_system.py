@@ -29,6 +29,8 @@ class FakeSystem:
         self.name, self.secret = name, "whsec_" + base64.b64encode(b"k" * 32).decode()
         self.calls, self.effects, self.records, self.replies = [], [], {}, {}
         self.rule = lambda call: None
+        self.epoch = None        # "<cluster>-<timeline>": then it tells it
+        self.forgetful = False   # and knows none of the events it is asked for
         self.lock = threading.RLock()
         self.next_id = 100
         self.server = None
@@ -49,7 +51,7 @@ class FakeSystem:
 
             def answer(self):
                 outer.answer(self)
-            do_GET = do_PUT = do_POST = answer
+            do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = answer
 
         class Server(http.server.ThreadingHTTPServer):
             daemon_threads = True
@@ -80,9 +82,10 @@ class FakeSystem:
         if self.server is None:
             handler.close_connection = True
             return
+        epoch = call.path.startswith("/api/v1/epoch")   # asked for all the time
         with self.lock:
-            self.calls.append(call)
-        told = self.rule(call)
+            self.calls += [] if epoch else [call]
+        told = self.tell_epoch(call) if epoch else self.rule(call)
         if told == "drop":
             self.effect(call)
             handler.close_connection = True
@@ -96,6 +99,13 @@ class FakeSystem:
         handler.send_header("Content-Length", str(len(text)))
         handler.end_headers()
         handler.wfile.write(text)
+
+    def tell_epoch(self, call):
+        if self.epoch is None or call.method != "GET":
+            return 404, {"code": "not_found"}
+        asked = call.path.partition("event=")[2]
+        return 200, {"epoch": self.epoch, "last_event": None, "last_event_at": None,
+                     "unknown": asked.split(",") if self.forgetful and asked else []}
 
     def effect(self, call):
         with self.lock:
@@ -113,7 +123,7 @@ class FakeSystem:
         if "/webhook-deliveries" in call.path:
             return 200, {"data": [], "next_cursor": None}
         if call.method == "GET":
-            record = self.records.get(call.path)
+            record = self.records.get(call.path.partition("?")[0])
             return (200, record) if record else (404, {"code": "not_found", "detail": "No record."})
         by_ref = re.fullmatch(r"/api/v1/([a-z-]+)/by-ref/(.+)", call.path)
         if not by_ref:

@@ -116,7 +116,8 @@ class LoneBridge:
         """Nothing of an earlier test is left."""
         self.stop()
         self.stack.sql("TRUNCATE bridge.message, bridge.message_action, bridge.link,"
-                       " bridge.system_state, bridge.route_state")
+                       " bridge.system_state, bridge.route_state, bridge.system_epoch,"
+                       " bridge.replay, bridge.held, bridge.match, bridge.match_side")
         self.crm, self.erp = FakeSystem("crm"), FakeSystem("erp")
         return self
 

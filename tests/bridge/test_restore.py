@@ -1,0 +1,340 @@
+"""tests/bridge/test_restore.py -- one side comes back from a backup."""
+import os
+import subprocess
+import tempfile
+import time
+import urllib.parse
+
+import pytest
+from conftest import BIN, ROOT
+from fake_system import post_event
+from invariants import check_all, ledger_balances, rows
+from lone_bridge import lone, one_lone_bridge  # noqa: F401
+from recovery import Company
+from stack import Stack
+from test_rebuild import Operator
+from test_operators import cli
+from waiting import eventually
+
+
+class Backups(Company):
+    """A company whose sides can be put back to how they were."""
+
+    def dump(self, schema):
+        """One schema of the cluster, as pg_dump writes it."""
+        file = self.stack.var / f"{schema}.dump"
+        subprocess.run(["pg_dump", "-Fc", "-n", schema, "-f", file, self.stack.database_url],
+                       check=True)
+        return file
+
+    def put_back(self, schema, file):
+        process = self.stack.processes[schema]
+        process.terminate()
+        assert process.wait(30) == 0
+        self.stack.sql(f"DROP SCHEMA {schema} CASCADE")
+        subprocess.run(["pg_restore", "-d", self.stack.database_url, file], check=True)
+        self.stack.start_daemon(schema)
+        self.stack.wait_ready(schema)
+        setattr(self, schema, self.stack.api(schema))
+
+    def restored(self, system):
+        return self.bridge.get("/status")["systems"][system]["restored"]
+
+    def noticed(self, system):
+        def the_restore_is_noticed():
+            return self.restored(system)
+        return eventually(the_restore_is_noticed)
+
+    def accept(self, system):
+        said = cli(Operator(self), "accept-restore", system)
+        assert "done" in said, said
+        self.idle()
+
+    def held(self):
+        return {h["ref"]: h for h in self.bridge.all("/held")}
+
+    def fulfilment(self, deal):
+        return self.crm.get(f"/opportunities/{deal['id']}/fulfilment")
+
+
+@pytest.fixture
+def company():
+    company = Backups()
+    try:
+        yield company.fill()
+    finally:
+        company.end()
+
+
+def test_a_restored_erp_gets_again_what_it_has_lost(company):
+    crm, erp, bridge = company.crm, company.erp, company.bridge
+    backup = company.dump("erp")
+    first, second = company.deals
+    crm.patch(f"/accounts/{company.accounts[0]['id']}", {"billing_city": "Later"})
+    late = crm.post("/accounts", {"name": "Late", "type": "customer"})
+    lost = company.win(company.deal(late))
+    company.idle()
+    company.fulfil(second)
+    company.fulfil(lost)
+    company.idle()
+    told = company.fulfilment(lost)
+    assert told["handover"]["order_number"] and told["invoices"] and told["deliveries"]
+
+    company.put_back("erp", backup)
+    erp = company.erp
+    why = company.noticed("erp")
+    assert "lost event" in why["reason"] and "accept-restore erp" in why["remedy"]
+    assert 'bridge_system_restored{target="erp"} 1' in bridge.raw("GET", "/metrics").raw.decode()
+    crm.patch(f"/accounts/{late['id']}", {"billing_city": "Waits"})
+
+    def the_change_is_in_the_inbox():
+        return [m for m in bridge.all("/messages", source_id=late["id"], entity="account",
+                                      state="received")]
+    eventually(the_change_is_in_the_inbox)
+    assert company.order(lost) is None
+
+    company.accept("erp")
+    order = company.order(lost)
+    assert order["total"] == "38.00" and order["status"] == "confirmed"
+    told = company.fulfilment(lost)
+    assert told["handover"]["order_number"] == order["number"]
+    assert told["order"]["status"] == "confirmed"
+    assert told["invoices"] == [] and told["deliveries"] == []   # they are in no ERP any more
+    assert company.fulfilment(second)["invoices"] == []
+    assert company.fulfilment(first)["invoices"]
+    [customer] = erp.get("/customers", external_ref=f"crm:account:{late['id']}")["data"]
+    assert customer["billing_city"] == "Waits"
+    [customer] = erp.get("/customers",
+                         external_ref=f"crm:account:{company.accounts[0]['id']}")["data"]
+    assert customer["billing_city"] == "Later"
+    check_all(company.stack)
+    company.fulfil(lost)
+    company.idle()
+    assert company.fulfilment(lost)["invoices"]
+    check_all(company.stack)
+    assert company.restored("erp") is None and company.held() == {}
+    assert bridge.raw("POST", "/systems/erp/accept-restore", {}).status == 409
+    assert bridge.raw("POST", "/systems/no/accept-restore", {}).status == 404
+
+
+def test_a_restored_crm_rules_its_records_and_orders_of_lost_deals_are_kept(company):
+    crm, erp = company.crm, company.erp
+    reopened = company.deal(company.accounts[1])
+    account = company.accounts[0]["id"]
+    company.idle()
+    backup = company.dump("crm")
+    for city in ("One", "Two", "Three"):
+        crm.patch(f"/accounts/{account}", {"billing_city": city})
+    lost_account = crm.post("/accounts", {"name": "Lost", "type": "customer"})
+    lost_deal = company.win(company.deal(lost_account))
+    company.win(reopened)
+    company.idle()
+    company.fulfil(company.deals[1])
+    company.idle()
+    lost_order, reopened_order = company.order(lost_deal), company.order(reopened)
+    [lost_customer] = erp.get("/customers",
+                              external_ref=f"crm:account:{lost_account['id']}")["data"]
+
+    company.put_back("crm", backup)
+    crm = company.crm
+    assert company.noticed("crm")
+    crm.patch(f"/accounts/{account}", {"billing_city": "After"})
+    company.accept("crm")
+
+    def of_account(id):
+        return erp.get("/customers", external_ref=f"crm:account:{id}")["data"]
+    [customer] = of_account(account)
+    assert customer["billing_city"] == "After"      # not superseded by Three
+    assert customer["source_epoch"] == 2
+    held = company.held()
+    assert f"erp:sales_order:{lost_order['id']}" in held
+    assert "so far" in held[f"erp:sales_order:{reopened_order['id']}"]["reason"]
+    assert f"erp:customer:{lost_customer['id']}" in held
+    for order in (lost_order, reopened_order):
+        now = erp.get(f"/sales-orders/{order['id']}")
+        assert (now["status"], now["version"]) == (order["status"], order["version"])
+    assert company.fulfilment(company.deals[1])["invoices"]      # sent to the CRM again
+    fresh = crm.post("/accounts", {"name": "Fresh", "type": "customer"})
+    assert fresh["id"] > lost_account["id"]
+    company.idle()
+    assert of_account(fresh["id"])[0]["id"] != lost_customer["id"]
+    company.win(reopened)
+    company.idle()
+    assert company.fulfilment(reopened)["handover"]["order_number"] == reopened_order["number"]
+    ledger_balances(erp)
+    wrong = rows(company.stack, """SELECT external_ref, count(*) FROM erp.sales_order
+                                   GROUP BY 1 HAVING count(*) > 1""")
+    assert not wrong
+
+
+class SplitStack(Stack):
+    """The ERP has a PostgreSQL of its own, which can be put back file by file."""
+
+    def erp_postgres(self, command):
+        return subprocess.run([ROOT / "script/postgres", command, self.var / "erp-postgres"],
+                              capture_output=True, text=True, check=True).stdout.strip()
+
+    def user_url(self, name):
+        url = super().user_url(name)
+        if name != "erp":
+            return url
+        host = urllib.parse.urlsplit(self.erp_database).netloc.rpartition("@")[2]
+        parts = urllib.parse.urlsplit(url)
+        return urllib.parse.urlunsplit(parts._replace(
+            netloc=f"{parts.netloc.rpartition('@')[0]}@{host}"))
+
+    def prepare_database(self):
+        super().prepare_database()
+        own, self.erp_database = self.database_url, self.erp_postgres("start")
+        self.database_url = self.erp_database
+        super().prepare_database()
+        self.database_url = own
+
+    def copy_files(self, source, target):
+        """What the cluster's owner may do alone; it is stopped meanwhile."""
+        self.erp_postgres("stop")
+        folder = self.var / "erp-postgres"
+        subprocess.run(["rm", "-rf", folder / target], check=True)
+        subprocess.run(["cp", "-a", folder / source, folder / target], check=True)
+        self.erp_postgres("start")
+
+    def stop(self):
+        super().stop()
+        self.erp_postgres("stop")
+
+
+def test_a_cluster_put_back_file_by_file_under_a_running_erp_is_noticed_and_made_equal():
+    folder = tempfile.mkdtemp(prefix="dovetail-")
+    os.chmod(folder, 0o755)
+    company = Backups(SplitStack(folder, BIN))
+    try:
+        company.fill()
+        company.stack.copy_files("data", "backup")
+        company.idle()
+        lost = company.win(company.deal(company.accounts[1]))
+        company.idle()
+        order = company.order(lost)
+        company.stack.copy_files("backup", "data")
+        assert "lost event" in company.noticed("erp")["reason"]
+        company.accept("erp")
+        again = company.order(lost)
+        assert again["id"] > order["id"] and again["total"] == order["total"]
+        [mirror] = company.crm.get("/erp-orders", opportunity_id=lost["id"])["data"]
+        assert mirror["external_ref"] == f"erp:sales_order:{again['id']}"
+        assert company.fulfilment(lost)["handover"]["order_number"] == again["number"]
+        company.fulfil(lost)
+        company.idle()
+        assert company.fulfilment(lost)["invoices"]
+    finally:
+        company.end()
+
+
+# ---- what counts as a restore, beside systems that say what they are told to ----
+
+
+def told_epoch(lone, system, epoch):
+    def the_bridge_has_seen_it():
+        return lone.stack.sql("SELECT 1 FROM bridge.system_epoch WHERE epoch = "
+                              f"'{epoch}' AND name = '{system}'") == "1"
+    eventually(the_bridge_has_seen_it)
+
+
+def is_restored(lone, system):
+    return lone.api.get("/status")["systems"][system]["restored"]
+
+
+@pytest.fixture
+def linked(lone):
+    """Account 1 is customer 101, and both systems tell their epochs."""
+    lone.crm.epoch, lone.erp.epoch = "7-1", "8-1"
+    lone.start(**{"admin-token": lone.stack.tokens["bridge"]})
+    lone.account(1, version=3)
+    lone.ended("account", 1)
+    told_epoch(lone, "erp", "8-1")
+    return lone
+
+
+def test_a_failover_that_lost_nothing_stops_nothing(linked):
+    linked.erp.epoch = "8-2"
+    told_epoch(linked, "erp", "8-2")
+    assert is_restored(linked, "erp") is None
+    linked.account(1, version=4)
+    assert linked.ended("account", 1, version=4)["state"] == "applied"
+
+
+def test_a_target_that_is_behind_in_a_new_epoch_was_restored(linked):
+    linked.account(1, version=4)
+    linked.ended("account", 1, version=4)
+    linked.erp.records["/api/v1/customers/101"]["version"] = 1
+    linked.erp.epoch = "8-2"
+
+    def it_is_noticed():
+        return is_restored(linked, "erp")
+    assert "erp:customer:101 is version 1" in eventually(it_is_noticed)["reason"]
+
+
+def test_a_target_that_has_lost_a_record_while_it_was_away_was_restored(linked):
+    linked.erp.close()
+    eventually(lambda: not linked.api.get("/status")["systems"]["erp"]["reachable"])
+    linked.erp.rule = lambda call: (200, {"data": []}) if "/events?" in call.path else None
+    del linked.erp.records["/api/v1/customers/101"]
+    time.sleep(2.5)   # one check finds nobody there
+    linked.erp.open()
+
+    def it_is_noticed():
+        return is_restored(linked, "erp")
+    assert "gone without a trace" in eventually(it_is_noticed, 30)["reason"]
+
+
+def test_the_routes_of_a_restored_system_stand_both_ways_and_stay_so_after_a_restart(
+        linked):
+    linked.crm.forgetful = True
+
+    def it_is_noticed():
+        return is_restored(linked, "crm")
+    assert "lost event account:1:3:" in eventually(it_is_noticed)["reason"]
+    linked.stack.processes["bridge"].terminate()
+    linked.stack.processes["bridge"].wait(30)
+    linked.stack.start_daemon("bridge")
+    linked.stack.wait_ready("bridge")
+    linked.api.close()
+    linked.account(1, version=9)
+    record = {"id": 101, "external_ref": "crm:account:1", "number": "C-1", "currency": "USD",
+              "open_balance": "0.00", "overdue_balance": "0.00", "credit_limit": None,
+              "credit_status": "ok"}
+    assert post_event(linked.api, linked.erp, linked.erp.event("customer", record)).status == 202
+    time.sleep(2.5)
+    assert {m["state"] for m in linked.messages(**{"version[in]": "1,9"})} == {"received"}
+    assert len(linked.erp.puts()) == 1 and linked.crm.puts() == []
+
+
+def test_an_id_that_a_restored_system_gave_out_again_lets_go_of_the_old_record(linked):
+    linked.crm.forgetful = True
+
+    def it_is_noticed():
+        return is_restored(linked, "crm")
+    eventually(it_is_noticed)
+    linked.crm.forgetful = False
+    linked.crm.records["/api/v1/accounts/1"].update(version=1, name="Another",
+                                                    created_at="2099-01-01T00:00:00Z")
+
+    def lists(call):
+        path = call.path.partition("?")[0]
+        if path == "/api/v1/accounts":
+            return 200, {"data": [linked.crm.records["/api/v1/accounts/1"]], "count": 1}
+        return (200, {"data": []}) if call.method == "GET" and path.count("/") == 3 else None
+
+    def keeps(call):
+        if call.method == "PATCH" and call.path == "/api/v1/customers/101":
+            linked.erp.records[call.path].update(call.body)
+        return lists(call) if "/accounts" not in call.path else None
+    linked.crm.rule, linked.erp.rule = lists, keeps
+    assert "done" in cli(linked, "accept-restore", "crm")
+    linked.all_ended()
+    [held] = linked.api.get("/held")["data"]
+    assert held["ref"] == "erp:customer:101" and "another record" in held["reason"]
+    put = linked.erp.puts("crm:account:1")[-1]
+    assert (put.headers["Source-Epoch"], put.headers["Source-Version"]) == ("2", "1")
+    [link] = linked.api.get("/links", ref="crm:account:1")["data"]
+    assert link["right"] == "erp:customer:102"
+    assert linked.api.raw("DELETE", f"/held/{held['id']}").status == 204
