@@ -24,6 +24,7 @@ static struct entity *const entities[] = {
 	/* finance */
 	&company_entity,
 	&currency_entity,
+	&period_entity,
 	&ledger_account_entity,
 	&posting_rule_entity,
 	&journal_entry_entity,

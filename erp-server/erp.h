@@ -22,6 +22,7 @@ void stock_sweep(struct request *rq);
 /* finance/ */
 extern struct entity company_entity;
 extern struct entity currency_entity;
+extern struct entity period_entity;
 extern struct entity ledger_account_entity;
 extern struct entity posting_rule_entity;
 extern struct entity journal_entry_entity;

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "erp.h"
+#include "finance/ledger.h"
 #include "order_check.sql.h"
 #include "order_prices.sql.h"
 #include "order_refresh.sql.h"
@@ -200,6 +201,8 @@ order_saved(struct request *rq, struct record *order, bool created)
 {
 	struct row *sums;
 
+	if (strcmp(record_text(order, "status"), "draft") == 0)
+		ledger_require_open(rq, record_text(order, "order_date"));
 	if (record_text(order, "agreed_total") == NULL) {
 		db_do(rq, sql_order_totals, P_ID(order->id));
 		return;
