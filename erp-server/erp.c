@@ -13,6 +13,7 @@ static struct entity *const entities[] = {
 	&customer_entity,
 	&price_list_entity,
 	&sales_order_entity,
+	&sales_order_amendment_entity,
 	&delivery_entity,
 	/* inventory */
 	&item_entity,

@@ -8,6 +8,7 @@
 extern struct entity customer_entity;
 extern struct entity price_list_entity;
 extern struct entity sales_order_entity;
+extern struct entity sales_order_amendment_entity;
 extern struct entity delivery_entity;
 
 /* inventory/ */

@@ -33,7 +33,7 @@ struct entity sales_order_entity = {
 	.read = "*", .write = "sales bridge",
 	.computed = "number status delivery_status invoice_status amount tax_amount total"
 		    " invoiced_total promised_date hold_reason confirmed_at held_at closed_at"
-		    " cancelled_at",
+		    " cancelled_at revision",
 	.search = "number customer_reference",
 	.derived = {
 		{ "customer_ref", COLUMN_TEXT,
@@ -54,7 +54,6 @@ struct entity sales_order_entity = {
 /* ---- before it is written ---- */
 
 static void check_quantities(struct request *rq, const cJSON *lines);
-static void fill_prices(struct request *rq, struct record *order, cJSON *body, cJSON *lines);
 static void refuse_amendment(struct request *rq, struct record *order, cJSON *body);
 
 static void
@@ -67,7 +66,7 @@ order_prepare(struct request *rq, struct record *order, cJSON *body)
 	if (order != NULL && strcmp(record_text(order, "status"), "draft") != 0)
 		refuse_amendment(rq, order, body);
 	else
-		fill_prices(rq, order, body, lines);
+		order_fill_prices(rq, order, body, lines);
 }
 
 /* A decimal as its text; NULL when it is none. */
@@ -109,9 +108,8 @@ unpriced_item(const cJSON *line)
 	return item_id;
 }
 
-/* The customer's prices where none are given. */
-static void
-fill_prices(struct request *rq, struct record *order, cJSON *body, cJSON *lines)
+void
+order_fill_prices(struct request *rq, struct record *order, cJSON *body, cJSON *lines)
 {
 	const char *currency = json_string(body, "currency");
 	struct text items = text_in(&rq->arena);
@@ -169,7 +167,7 @@ refuse_amendment(struct request *rq, struct record *order, cJSON *body)
 	     .detail =
 		     arena_printf(&rq->arena, "Sales order %s is %s; it can no longer be changed.",
 				  record_text(order, "number"), record_text(order, "status")),
-	     .hint = "Cancel it, or close it and make another order.");
+	     .hint = "Use the verb amend for what is still open.");
 }
 
 /* What is unknown or no remark of ours is left for the engine to refuse. */
@@ -199,25 +197,28 @@ repeats_members(struct request *rq, struct record *order, cJSON *body)
 static void
 order_saved(struct request *rq, struct record *order, bool created)
 {
-	struct row *sums;
-
 	if (strcmp(record_text(order, "status"), "draft") == 0)
 		ledger_require_open(rq, record_text(order, "order_date"));
-	if (record_text(order, "agreed_total") == NULL) {
+	if (record_text(order, "agreed_total") == NULL)
 		db_do(rq, sql_order_totals, P_ID(order->id));
-		return;
-	}
-	sums = db_one(rq, sql_order_totals, P_ID(order->id));
-	if (row_bool(sums, "differs")) {
-		cJSON *members = cJSON_CreateObject();
+	else
+		order_total(rq, order->id);
+}
 
-		json_add_string(members, "agreed_total", row_text(sums, "agreed_total"));
-		json_add_string(members, "total", row_text(sums, "total"));
-		fail(rq, ERR_TOTAL_MISMATCH, .members = members, .field = "agreed_total",
-		     .detail =
-			     arena_printf(&rq->arena, "Agreed were %s, the lines come to %s.",
-					  row_text(sums, "agreed_total"), row_text(sums, "total")));
-	}
+void
+order_total(struct request *rq, int64_t id)
+{
+	struct row *sums = db_one(rq, sql_order_totals, P_ID(id));
+	cJSON *members;
+
+	if (!row_bool(sums, "differs"))
+		return;
+	members = cJSON_CreateObject();
+	json_add_string(members, "agreed_total", row_text(sums, "agreed_total"));
+	json_add_string(members, "total", row_text(sums, "total"));
+	fail(rq, ERR_TOTAL_MISMATCH, .members = members, .field = "agreed_total",
+	     .detail = arena_printf(&rq->arena, "Agreed were %s, the lines come to %s.",
+				    row_text(sums, "agreed_total"), row_text(sums, "total")));
 }
 
 /* What another system sold is confirmed at once, or refused with the reason. */
