@@ -30,7 +30,7 @@ static const char *const bridge_keys[] = { "name",    "public_url", "mappings",
 					   "systems", "routes",     NULL };
 static const char *const system_keys[] = { "url", "token", "secret", "skip_origin", NULL };
 static const char *const route_keys[] = { "name", "from", "entity", "source_path", "events", "when",
-	"skip_reason", "to", "target", "path", "map", "answer", "mirror", NULL };
+	"skip_reason", "to", "target", "path", "map", "answer", "mirror", "retry_on", NULL };
 
 _Noreturn static void refuse(const char *place, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -227,14 +227,15 @@ required_system(const char *place, const cJSON *object, const char *key)
 }
 
 static const char **
-read_events(const char *place, const cJSON *node)
+read_events(const char *place, const cJSON *node, const char *key)
 {
 	const char **events;
 	const cJSON *member;
 	int count = 0;
 
 	if (!cJSON_IsArray(node) || !node->child)
-		refuse(place, "\"events\" must be a list of event types, as in [\"account.*\"]");
+		refuse(place, "\"%s\" must be a list of event types, as in [\"account.*\"]",
+		       key);
 	events = arena_array(&config_request.arena, const char *,
 			     (size_t)cJSON_GetArraySize(node) + 1);
 	cJSON_ArrayForEach(member, node) {
@@ -242,11 +243,22 @@ read_events(const char *place, const cJSON *node)
 		    strspn(member->valuestring, "abcdefghijklmnopqrstuvwxyz0123456789_.*") !=
 		    strlen(member->valuestring))
 			refuse(place,
-			       "\"events\"[%d] must be like \"account.updated\" or \"account.*\"",
-			       count);
+			       "\"%s\"[%d] must be like \"account.updated\" or \"account.*\"",
+			       key, count);
 		events[count++] = member->valuestring;
 	}
 	return events;
+}
+
+/* NULL when it is not there; it may be empty. */
+static const char **
+read_retry_on(const char *place, const cJSON *node)
+{
+	if (!node)
+		return NULL;
+	if (cJSON_IsArray(node) && !node->child)
+		return arena_array(&config_request.arena, const char *, 1);
+	return read_events(place, node, "retry_on");
 }
 
 static void
@@ -285,7 +297,8 @@ read_route(const cJSON *node, int index, struct bridge_route *route)
 	route->from = required_system(place, node, "from");
 	route->entity = required_name(place, node, "entity");
 	route->source_path = required_name(place, node, "source_path");
-	route->events = read_events(place, json_get(node, "events"));
+	route->events = read_events(place, json_get(node, "events"), "events");
+	route->retry_on = read_retry_on(place, json_get(node, "retry_on"));
 	route->to = required_system(place, node, "to");
 	if (route->to == route->from)
 		refuse(place, "\"from\" and \"to\" are the same system");

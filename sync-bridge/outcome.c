@@ -128,7 +128,7 @@ write_row(struct request *rq, void *arg)
 	if (row_id(row, "woken"))
 		lane_sweep_soon(0);
 	if (row_id(row, "freed"))
-		lane_sweep_soon(2000);
+		lane_sweep_soon((uint64_t)row_id(row, "freed_ms"));
 	if (d->delay_ms >= 0)
 		lane_sweep_soon((uint64_t)d->delay_ms);
 }

@@ -54,6 +54,8 @@ def change(lone, path, value):
     (["routes", 2, "map"], "nowhere.jq", "nowhere.jq"),
     (["routes", 0, "when"], ".record.type ==", 'routes[0] (account-customer): \\"when\\", line 1'),
     (["routes", 3, "mirror"], "yes", 'mirror\\" must be true or false'),
+    (["routes", 2, "retry_on"], "period.opened", 'retry_on\\" must be a list'),
+    (["routes", 2, "retry_on"], ["period"], 'retry_on\\"[0]'),
 ])
 def test_a_wrong_value_stops_the_start_and_is_named(lone, path, value, said):
     error = refused(lone, change(lone, path, value))
