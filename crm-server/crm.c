@@ -19,6 +19,7 @@ static struct entity *const entities[] = {
 	&stage_entity,
 	&loss_reason_entity,
 	&opportunity_entity,
+	&opportunity_amendment_entity,
 	/* mirror: what the ERP says of them */
 	&erp_customer_entity,
 	&erp_order_entity,

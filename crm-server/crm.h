@@ -21,6 +21,7 @@ extern struct entity stage_entity;
 extern struct entity price_book_entity;
 extern struct entity product_entity;
 extern struct entity opportunity_entity;
+extern struct entity opportunity_amendment_entity;
 
 /* mirror/ */
 extern struct entity erp_customer_entity;

@@ -13,6 +13,7 @@ static struct entity *const entities[] = {
 	&customer_entity,
 	&price_list_entity,
 	&sales_order_entity,
+	&sales_order_amendment_entity,
 	&delivery_entity,
 	/* inventory */
 	&item_entity,
@@ -24,6 +25,7 @@ static struct entity *const entities[] = {
 	/* finance */
 	&company_entity,
 	&currency_entity,
+	&period_entity,
 	&ledger_account_entity,
 	&posting_rule_entity,
 	&journal_entry_entity,

@@ -8,6 +8,7 @@
 extern struct entity customer_entity;
 extern struct entity price_list_entity;
 extern struct entity sales_order_entity;
+extern struct entity sales_order_amendment_entity;
 extern struct entity delivery_entity;
 
 /* inventory/ */
@@ -22,6 +23,7 @@ void stock_sweep(struct request *rq);
 /* finance/ */
 extern struct entity company_entity;
 extern struct entity currency_entity;
+extern struct entity period_entity;
 extern struct entity ledger_account_entity;
 extern struct entity posting_rule_entity;
 extern struct entity journal_entry_entity;

@@ -64,6 +64,7 @@ struct bridge_route {
 	const char *answer;        /* verb of the source's record, told the outcome; or NULL */
 	char last_effect[32];      /* time of its last effect by this process; "" */
 	char told_effect[32];      /* as the table has it */
+	const char **retry_on;     /* the target's events that may end a refusal; see causes.h */
 	bool mirror;               /* the target is a picture; no link means it */
 
 	/* Reconciliation, see reconcile.h. */

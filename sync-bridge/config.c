@@ -26,7 +26,7 @@ static const char *const system_keys[] = { "url", "token", "secret", "old_secret
 	"old_secret_until", "skip_origin", NULL };
 static const char *const route_keys[] = { "name", "from", "entity", "source_path", "events", "when",
 	"skip_reason", "to", "target", "path", "map", "owns", "answer", "mirror", "repair",
-	"compare", NULL };
+	"compare", "retry_on", NULL };
 static const char *const compare_keys[] = { "when", "not", NULL };
 
 static struct bridge_system *
@@ -144,7 +144,7 @@ required_system(struct config_reader *reader, const char *place, const cJSON *ob
 }
 
 static const char **
-read_events(struct config_reader *reader, const char *place, const cJSON *node)
+read_events(struct config_reader *reader, const char *place, const cJSON *node, const char *key)
 {
 	const char **events;
 	const cJSON *member;
@@ -152,7 +152,7 @@ read_events(struct config_reader *reader, const char *place, const cJSON *node)
 
 	if (!cJSON_IsArray(node) || !node->child)
 		config_refuse(reader, place,
-			      "\"events\" must be a list of event types, as in [\"account.*\"]");
+			      "\"%s\" must be a list of event types, as in [\"account.*\"]", key);
 	events = arena_array(&reader->rq->arena, const char *,
 			     (size_t)cJSON_GetArraySize(node) + 1);
 	cJSON_ArrayForEach(member, node) {
@@ -160,11 +160,22 @@ read_events(struct config_reader *reader, const char *place, const cJSON *node)
 		    strspn(member->valuestring, "abcdefghijklmnopqrstuvwxyz0123456789_.*") !=
 		    strlen(member->valuestring))
 			config_refuse(reader, place,
-			       "\"events\"[%d] must be like \"account.updated\" or \"account.*\"",
-			       count);
+			       "\"%s\"[%d] must be like \"account.updated\" or \"account.*\"",
+			       key, count);
 		events[count++] = member->valuestring;
 	}
 	return events;
+}
+
+/* NULL when it is not there; it may be empty. */
+static const char **
+read_retry_on(struct config_reader *reader, const char *place, const cJSON *node)
+{
+	if (!node)
+		return NULL;
+	if (cJSON_IsArray(node) && !node->child)
+		return arena_array(&reader->rq->arena, const char *, 1);
+	return read_events(reader, place, node, "retry_on");
 }
 
 static void
@@ -244,7 +255,8 @@ read_route(struct config_reader *reader, const cJSON *node, int index, struct br
 	route->from = required_system(reader, place, node, "from");
 	route->entity = config_name(reader, place, node, "entity");
 	route->source_path = config_name(reader, place, node, "source_path");
-	route->events = read_events(reader, place, json_get(node, "events"));
+	route->events = read_events(reader, place, json_get(node, "events"), "events");
+	route->retry_on = read_retry_on(reader, place, json_get(node, "retry_on"));
 	route->to = required_system(reader, place, node, "to");
 	if (route->to == route->from)
 		config_refuse(reader, place, "\"from\" and \"to\" are the same system");

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "causes.h"
 #include "drift.h"
 #include "epoch.h"
 #include "event/schedule.h"
@@ -295,6 +297,7 @@ put(struct request *rq, struct delivery *d, const cJSON *body)
 		deliver_settle(d, STATE_SUPERSEDED, call.code, call.reason);
 	} else if (call.result == CALL_REFUSED) {
 		d->counted = true;
+		d->problem = call.json;
 		deliver_reject(d, call.code, call.reason, call.remedy);
 	} else {
 		deliver_later(d, to, &call);
@@ -312,6 +315,8 @@ run_steps(struct request *rq, void *arg)
 	body = mapped(rq, d);
 	if (body && resolve_links(rq, d, body))
 		put(rq, d, body);
+	if (d->state == STATE_REJECTED)
+		causes_note(rq, d, d->problem);
 }
 
 /* What the source's record is told: accepted as what, or rejected why; NULL for nothing. */
@@ -389,12 +394,16 @@ failed(struct request *rq, struct delivery *d)
 void
 deliver_run(struct request *rq, struct delivery *d)
 {
+	uint64_t began = clock_ms();
+
 	if (!request_run(rq, run_steps, d))
 		failed(rq, d);
 	if (!d->deferred && d->message->route->answer && !request_run(rq, answer, d))
 		failed(rq, d);
 	if (!d->deferred)
 		outcome_write(rq, d);
+	if (!d->deferred)
+		causes_missed(rq, d, began);
 }
 
 void

@@ -36,6 +36,7 @@ struct delivery {
 	const char *target_number;
 	const char **refs;              /* records the mapped body names, NULL-terminated */
 	int ref_count;
+	const cJSON *problem;           /* the target's, of a rejection */
 };
 
 /* Never fails by unwinding. Yields. */

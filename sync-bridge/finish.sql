@@ -42,17 +42,19 @@ WITH done AS (
 		AND $19::boolean AND EXISTS (SELECT FROM done)
 	RETURNING id
 ), freed AS (
-	-- The cause of a rejection may be gone when a record it depends on has changed.
+	-- The cause of a rejection may be gone when a record it depends on has changed; see causes.h.
 	UPDATE message SET state = 'received', round = round + 1, depends = NULL,
-		next_at = greatest(now(), finished_at + interval '2 s'), finished_at = NULL,
-		updated_at = now()
-	WHERE depends @> ARRAY[$11::text] AND id <> $1
+		next_at = greatest(now(), finished_at +
+			least(interval '50 ms' * (2 ^ least(round, 7) - 1), interval '5 s')),
+		finished_at = NULL, updated_at = now()
+	WHERE depends && ARRAY[$11::text, $14::text || ':' || $15::text || ':*'] AND id <> $1
 		AND $2::message_state IN ('applied', 'unchanged', 'skipped')
 		AND $20::boolean AND EXISTS (SELECT FROM done)
-	RETURNING id
+	RETURNING next_at
 )
 -- The message would only be worked again if this commit got lost: its effect is kept at the target.
 SELECT (SELECT count(*) FROM woken) AS woken, (SELECT count(*) FROM freed) AS freed,
+	(SELECT (extract(epoch FROM min(next_at) - now()) * 1000)::bigint FROM freed) AS freed_ms,
 	extract(epoch FROM clock_timestamp() - happened_at) AS seconds,
 	to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at,
 	set_config('synchronous_commit', 'off', true)

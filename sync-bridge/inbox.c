@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "bridge.h"
+#include "causes.h"
 #include "db/db.h"
 #include "event/receiver.h"
 #include "http/http.h"
@@ -131,6 +132,7 @@ take(struct request *rq, struct arrival *arrival, const char *routes)
 		db_all(rq, sql_skip, P_ID(arrival->version), P_TEXT(source), P_TEXT(webhook->id),
 		       P_TEXT(webhook->type), P_TEXT(arrival->entity), P_ID(arrival->id),
 		       P_TEXT(rq->traceparent), P_TEXT(webhook->timestamp), P_TEXT(arrival->body));
+		causes_changed(rq, source, arrival->entity, arrival->id);
 		return;
 	}
 	hand_over(rq, arrival,

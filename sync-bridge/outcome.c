@@ -130,8 +130,10 @@ wake(const struct delivery *d, const struct row *row)
 		lane_sweep_soon(0);
 		sweep_tell_others();
 	}
-	if (row_id(row, "freed"))
-		lane_sweep_soon(2000);
+	if (row_id(row, "freed")) {
+		lane_sweep_soon((uint64_t)row_id(row, "freed_ms"));
+		sweep_tell_others();
+	}
 	if (d->delay_ms >= 0)
 		lane_sweep_soon((uint64_t)d->delay_ms);
 }

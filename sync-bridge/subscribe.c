@@ -39,6 +39,11 @@ wanted_events(const struct bridge_system *system)
 	cJSON *events = cJSON_CreateArray();
 
 	for (int i = 0; i < bridge.route_count; i++)
+		for (const char **event = bridge.routes[i].retry_on;
+		     same_system(bridge.routes[i].to, system) && event && *event; event++)
+			if (!listed(events, *event))
+				cJSON_AddItemToArray(events, cJSON_CreateString(*event));
+	for (int i = 0; i < bridge.route_count; i++)
 		for (const char **event = bridge.routes[i].events;
 		     same_system(bridge.routes[i].from, system) && *event; event++)
 			if (!listed(events, *event))

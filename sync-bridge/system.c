@@ -54,7 +54,9 @@ bool
 system_is_source(const struct bridge_system *system)
 {
 	for (int i = 0; i < bridge.route_count; i++)
-		if (same_system(bridge.routes[i].from, system))
+		if (same_system(bridge.routes[i].from, system) ||
+		    (same_system(bridge.routes[i].to, system) && bridge.routes[i].retry_on &&
+		     *bridge.routes[i].retry_on))
 			return true;
 	return false;
 }

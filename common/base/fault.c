@@ -154,3 +154,12 @@ fault_title(enum fault_code code)
 {
 	return faults[code].title;
 }
+
+enum fault_code
+fault_named(const char *name)
+{
+	for (size_t i = 1; i < sizeof(faults) / sizeof(faults[0]); i++)
+		if (strcmp(faults[i].name, name) == 0)
+			return (enum fault_code)i;
+	return ERR_NONE;
+}

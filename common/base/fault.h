@@ -37,6 +37,7 @@ struct request;
 	X(INVALID_STATE, 409, "invalid_state", "The record's status does not allow this")     \
 	X(IN_PROGRESS, 409, "in_progress", "The same request is still running")               \
 	X(LOCKED, 409, "locked", "Another request is changing this record")                   \
+	X(REVISION_MISMATCH, 409, "revision_mismatch", "The document has another revision")   \
 	X(VERSION_MISMATCH, 412, "version_mismatch", "The record was changed in the meantime") \
 	X(TOO_LARGE, 413, "too_large", "The body is larger than allowed")                     \
 	X(UNSUPPORTED_TYPE, 415, "unsupported_type", "The body must be application/json")     \
@@ -50,6 +51,8 @@ struct request;
 	X(TOTAL_MISMATCH, 422, "total_mismatch", "The totals of the two systems differ")      \
 	X(OVER_ALLOCATION, 422, "over_allocation", "More is given out than there is")         \
 	X(NOT_BALANCED, 422, "not_balanced", "Debits and credits differ")                     \
+	X(PERIOD_CLOSED, 422, "period_closed", "The books of that day are closed")            \
+	X(NOT_AMENDABLE, 422, "not_amendable", "What is delivered, on its way or invoiced stays") \
 	X(RATE_LIMITED, 429, "rate_limited", "Too many requests")                             \
 	X(INTERNAL, 500, "internal", "An error on our side; it has been logged")              \
 	X(UNAVAILABLE, 503, "unavailable", "The service cannot answer just now")
@@ -98,5 +101,6 @@ const char *fault_document(struct request *rq, const struct fault *fault);
 int fault_status(enum fault_code code);
 const char *fault_name(enum fault_code code);   /* "credit_limit" */
 const char *fault_title(enum fault_code code);
+enum fault_code fault_named(const char *name); /* ERR_NONE for an unknown one */
 
 #endif

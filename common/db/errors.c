@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "db/internal.h"
 
@@ -246,15 +247,21 @@ map_unfit(struct request *rq, const PGresult *result, struct fault *fault)
 	fault_fields(rq, fault, &column, column != NULL, unfit[i].code, fault->detail);
 }
 
+/* RAISE EXCEPTION ... USING CONSTRAINT = the problem's code, DETAIL = its members as JSON. */
 static void
 map_rule(struct request *rq, const PGresult *result, struct fault *fault)
 {
 	char *column = error_copy(rq, result, PG_DIAG_COLUMN_NAME);
+	const char *detail = error_field(result, PG_DIAG_MESSAGE_DETAIL);
 
-	fault->code = ERR_RULE;
+	fault->code = fault_named(error_field(result, PG_DIAG_CONSTRAINT_NAME));
+	if (fault->code == ERR_NONE)
+		fault->code = ERR_RULE;
+	else if (detail[0] == '{')
+		fault->members = json_own(rq, arena_strdup(&rq->arena, detail));
 	fault->detail = error_copy(rq, result, PG_DIAG_MESSAGE_PRIMARY);
 	fault->hint = error_copy(rq, result, PG_DIAG_MESSAGE_HINT);
-	fault_fields(rq, fault, &column, column != NULL, "rule_violated", fault->detail);
+	fault_fields(rq, fault, &column, column != NULL, fault_name(fault->code), fault->detail);
 }
 
 /* What the statement asks for is wrong; false when that is not it. */

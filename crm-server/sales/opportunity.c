@@ -40,7 +40,7 @@ struct entity opportunity_entity = {
 	.remove = "sales_manager",
 	.computed = "number status closed_at amount tax_amount total loss_reason loss_notes"
 		    " handover handover_order_number handover_order_ref handover_code"
-		    " handover_reason handover_remedy",
+		    " handover_reason handover_remedy revision amendment_id",
 	.search = "number name",
 	.derived = {
 		{ "stage", COLUMN_TEXT, "(SELECT s.name FROM stage s WHERE s.id = t.stage_id)",
@@ -59,6 +59,15 @@ struct entity opportunity_entity = {
 		  "Billing country of the account." },
 		{ "expected_revenue", COLUMN_NUMERIC, "round(t.amount * t.probability / 100, 2)",
 		  "Amount weighted by the probability." },
+		{ "amendment", COLUMN_JSON,
+		  "CASE WHEN t.amendment_id IS NOT NULL THEN (SELECT json_build_object("
+		  "'id', a.id, 'revision', a.revision, 'kind', a.kind, 'state', a.state,"
+		  " 'total', a.total::text, 'asked_reason', a.asked_reason,"
+		  " 'asked_by', a.asked_by, 'asked_at', a.asked_at,"
+		  " 'answered_at', a.answered_at,"
+		  " 'code', a.code, 'reason', a.reason, 'remedy', a.remedy)"
+		  " FROM opportunity_amendment a WHERE a.id = t.amendment_id) END",
+		  "The last change that was proposed after the handover, and the ERP's answer." },
 	},
 	.lines = { { .name = "lines", .table = "opportunity_line", .parent = "opportunity_id" } },
 	.verbs = opportunity_verbs,
@@ -110,6 +119,8 @@ opportunity_deleting(struct request *rq, struct record *record)
 	if (strcmp(record_text(record, "status"), "won") == 0)
 		fail(rq, ERR_INVALID_STATE, .detail = "A won deal cannot be deleted.",
 		     .hint = "Reopen it first, as long as the ERP has not accepted it.");
+	if (record_text(record, "handover") != NULL)
+		fail(rq, ERR_INVALID_STATE, .detail = "The deal was an order and is kept.");
 }
 
 void

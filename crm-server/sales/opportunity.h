@@ -6,6 +6,20 @@
 
 extern const struct verb opportunity_verbs[];
 
+/* The ERP's answer to a handover or an amendment: state, order_number, code, reason, remedy. */
+extern const struct param_spec answer_params[];
+
+/* Whether the answer is yes; collects what is wrong with it. */
+bool answer_accepts(struct request *rq, const cJSON *body);
+
+/* Whether the text that a member of body has, if any, is the one that was. */
+bool json_says(const cJSON *body, const char *member, const char *was);
+
+/* Verbs of sales/amendment.c. */
+extern const struct param_spec amend_params[], cancel_params[];
+void opportunity_amend(struct request *rq, struct record *deal, cJSON *body);
+void opportunity_cancel(struct request *rq, struct record *deal, cJSON *body);
+
 /* Fills what the client left out of the body: stage, probability, currency, prices. Yields. */
 void opportunity_fill(struct request *rq, const struct record *record, cJSON *body);
 void opportunity_fill_prices(struct request *rq, const struct record *record, cJSON *body);

@@ -6,9 +6,16 @@ SELECT json_build_object(
 		'code', o.handover_code,
 		'reason', o.handover_reason,
 		'remedy', o.handover_remedy),
+	'revision', o.revision,
+	'amendment', (
+		SELECT json_build_object('id', a.id, 'revision', a.revision, 'kind', a.kind,
+			'state', a.state, 'total', a.total::text, 'asked_reason', a.asked_reason,
+			'asked_at', a.asked_at, 'answered_at', a.answered_at,
+			'code', a.code, 'reason', a.reason, 'remedy', a.remedy)
+		FROM opportunity_amendment a WHERE a.id = o.amendment_id),
 	'order', (
 		SELECT row_to_json(r) FROM (
-			SELECT e.number, e.status, e.total::text, e.currency, e.promised_date,
+			SELECT e.number, e.status, e.revision, e.total::text, e.currency, e.promised_date,
 				coalesce(lines.list, '[]') AS lines
 			FROM erp_order e
 			LEFT JOIN LATERAL (

@@ -68,7 +68,7 @@ static const struct param_spec lose_params[] = {
 	{ 0 }
 };
 
-static const struct param_spec answer_params[] = {
+const struct param_spec answer_params[] = {
 	{ .name = "state", .type = COLUMN_TEXT, .required = true, .text = "accepted or rejected." },
 	{ .name = "order_number", .type = COLUMN_TEXT, .text = "The ERP's number of the order." },
 	{ .name = "order_ref", .type = COLUMN_TEXT, .text = "The ERP's reference of the order." },
@@ -101,6 +101,18 @@ const struct verb opportunity_verbs[] = {
 	  .from = "won lost",
 	  .run = opportunity_reopen,
 	  .text = "Opens a lost deal, or a won one the ERP has refused." },
+	{ .name = "amend",
+	  .allow = "sales sales_manager",
+	  .from = "won",
+	  .params = amend_params,
+	  .run = opportunity_amend,
+	  .text = "Proposes other lines for a deal that is an order; the ERP accepts or refuses." },
+	{ .name = "cancel",
+	  .allow = "sales sales_manager",
+	  .from = "won",
+	  .params = cancel_params,
+	  .run = opportunity_cancel,
+	  .text = "Proposes to give up the order; the ERP accepts or refuses." },
 	{ .name = "handover",
 	  .allow = "bridge",
 	  .from = "won",
@@ -216,7 +228,9 @@ opportunity_reopen(struct request *rq, struct record *deal, cJSON *body)
 		fail(rq, ERR_INVALID_STATE,
 		     .detail = arena_printf(&rq->arena, "The ERP has taken the deal as order %s.",
 					    record_text(deal, "handover_order_number")),
-		     .hint = "Change or cancel the order in the ERP.");
+		     .hint = strcmp(record_text(deal, "status"), "won") == 0
+				     ? "Use the verb amend or cancel; the ERP accepts or refuses."
+				     : "That order was cancelled; make another deal.");
 	if (handover != NULL && strcmp(handover, "pending") == 0)
 		fail(rq, ERR_INVALID_STATE, .detail = "The ERP has not answered the handover yet.",
 		     .hint = "Wait for its answer; a refused deal can be reopened.");
@@ -230,13 +244,31 @@ opportunity_reopen(struct request *rq, struct record *deal, cJSON *body)
 	record_changed(rq, deal, "opportunity.reopened");
 }
 
-static bool
-says_the_same(const struct record *deal, const cJSON *body, const char *column, const char *member)
+bool
+json_says(const cJSON *body, const char *member, const char *was)
 {
-	const char *was = record_text(deal, column);
 	const char *is = json_string(body, member);
 
 	return strcmp(was != NULL ? was : "", is != NULL ? is : "") == 0;
+}
+
+static bool
+says_the_same(const struct record *deal, const cJSON *body, const char *column, const char *member)
+{
+	return json_says(body, member, record_text(deal, column));
+}
+
+bool
+answer_accepts(struct request *rq, const cJSON *body)
+{
+	const char *state = json_string(body, "state");
+	bool accepted = strcmp(state, "accepted") == 0;
+
+	if (!accepted && strcmp(state, "rejected") != 0)
+		fault_field(rq, "state", "unknown_choice", "must be accepted or rejected");
+	if (!accepted && json_string(body, "reason") == NULL)
+		fault_field(rq, "reason", "required", "a refusal has a reason");
+	return accepted;
 }
 
 /* An accepted deal stays accepted: the order stands, whatever an old message says. It is another
@@ -245,14 +277,10 @@ static void
 opportunity_answer(struct request *rq, struct record *deal, cJSON *body)
 {
 	const char *state = json_string(body, "state");
-	bool accepted = strcmp(state, "accepted") == 0;
+	bool accepted = answer_accepts(rq, body);
 
-	if (!accepted && strcmp(state, "rejected") != 0)
-		fault_field(rq, "state", "unknown_choice", "must be accepted or rejected");
 	if (accepted && json_string(body, "order_number") == NULL)
 		fault_field(rq, "order_number", "required", "an accepted deal has an order");
-	if (!accepted && json_string(body, "reason") == NULL)
-		fault_field(rq, "reason", "required", "a refusal has a reason");
 	fault_raise_collected(rq);
 
 	if (says_the_same(deal, body, "handover", "state") &&

@@ -3,6 +3,7 @@
 
 #include "erp.h"
 #include "finance/invoice.h"
+#include "finance/ledger.h"
 #include "invoice_wanted.sql.h"
 #include "sales/order.h"
 
@@ -36,6 +37,7 @@ order_invoice(struct request *rq, struct record *order, cJSON *body)
 
 	if (row_bool(when, "too_early"))
 		fault_field(rq, "due_date", "out_of_range", "is before the invoice date");
+	ledger_require_open(rq, row_text(when, "invoice_date"));
 	if (!rows_any(wanted))
 		fail(rq, ERR_RULE,
 		     .detail = arena_printf(

@@ -11,6 +11,8 @@ static const char sql_balance[] = "SELECT coalesce(sum(debit), 0) AS debit, coal
 				  " coalesce(sum(debit), 0) <> coalesce(sum(credit), 0) AS differ "
 				  "FROM journal_line WHERE journal_entry_id = $1";
 
+static const char sql_period_check[] = "SELECT period_check(coalesce($1::date, current_date))";
+
 static void entry_prepare(struct request *rq, struct record *entry, cJSON *body);
 static void entry_saved(struct request *rq, struct record *entry, bool created);
 
@@ -46,11 +48,19 @@ struct entity journal_entry_entity = {
 };
 
 void
+ledger_require_open(struct request *rq, const char *day)
+{
+	db_do(rq, sql_period_check, P_TEXT(day));
+}
+
+/* What is worth nothing makes no entry, and is no less a change of that day. */
+void
 ledger_post(struct request *rq, const struct posting *posting)
 {
 	struct text roles = text_in(&rq->arena);
 	struct text amounts = text_in(&rq->arena);
 
+	ledger_require_open(rq, posting->date);
 	for (int i = 0; i < 4 && posting->amounts[i].role != NULL; i++) {
 		text_addf(&roles, "%c%s", i ? ',' : '{', posting->amounts[i].role);
 		text_addf(&amounts, "%c%s", i ? ',' : '{', posting->amounts[i].amount);

@@ -2,7 +2,7 @@
  *
  * A document says its amounts by role; the posting rules (data) say which account takes which,
  * on which side. Amounts of zero make no row. The database refuses an entry that does not
- * balance at COMMIT, and any change of a posted one.
+ * balance at COMMIT, any change of a posted one, and any that is dated in a closed period.
  */
 #ifndef FINANCE_LEDGER_H
 #define FINANCE_LEDGER_H
@@ -25,6 +25,10 @@ struct posting {
 		const char *amount;
 	} amounts[4]; /* ended by a NULL role */
 };
+
+/* Fails with period_closed when the books of that day (NULL: today) are closed, and keeps them from
+ * being closed until COMMIT. Queued, not awaited. */
+void ledger_require_open(struct request *rq, const char *day);
 
 /* Queued, not awaited. */
 void ledger_post(struct request *rq, const struct posting *posting);

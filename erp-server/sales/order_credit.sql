@@ -1,7 +1,7 @@
--- erp-server/sales/order_credit.sql -- what order $1 adds to what its customer owes already.
+-- erp-server/sales/order_credit.sql -- what order $1 adds, as far as it is not invoiced, to what its customer owes.
 SELECT e.*, e.comparable AND e.open_balance + e.open_orders + e.order_total > e.credit_limit AS too_much
 FROM (
-	SELECT c.credit_limit, o.total AS order_total, o.currency = c.currency AS comparable,
+	SELECT c.credit_limit, greatest(o.total - o.invoiced_total, 0) AS order_total, o.currency = c.currency AS comparable,
 		(SELECT coalesce(sum(CASE i.kind WHEN 'invoice' THEN i.balance ELSE -i.balance END), 0)
 			FROM invoice i
 			WHERE i.customer_id = c.id AND i.balance > 0 AND i.currency = c.currency) AS open_balance,

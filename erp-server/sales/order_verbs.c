@@ -13,7 +13,8 @@ static const char sql_customer[] =
 
 static const char sql_lines[] =
 	"SELECT count(*) AS lines, string_agg(DISTINCT i.sku, ', ') FILTER (WHERE NOT i.active) AS "
-	"inactive "
+	"inactive,"
+	" json_agg(DISTINCT 'item:' || i.id) FILTER (WHERE NOT i.active) AS depends_on "
 	"FROM sales_order_line l JOIN item i ON i.id = l.item_id WHERE l.sales_order_id = $1";
 
 static const char sql_components[] =
@@ -32,13 +33,15 @@ static const char sql_unhold[] =
 	"UPDATE sales_order SET held_at = NULL, hold_reason = NULL WHERE id = $1";
 
 static const char sql_cancel[] =
-	"UPDATE sales_order SET cancelled_at = now(), held_at = NULL WHERE id = $1";
+	"UPDATE sales_order SET cancelled_at = now(), held_at = NULL,"
+	" revision = revision + (confirmed_at IS NOT NULL)::int WHERE id = $1";
 
 static const char sql_close[] =
 	"WITH lost AS (UPDATE sales_order_line l SET lost = greatest(l.quantity - "
 	"  CASE i.type WHEN 'goods' THEN l.delivered ELSE l.invoiced END, 0) "
-	"  FROM item i WHERE i.id = l.item_id AND l.sales_order_id = $1) "
-	"UPDATE sales_order SET closed_at = now(), held_at = NULL WHERE id = $1";
+	"  FROM item i WHERE i.id = l.item_id AND l.sales_order_id = $1 RETURNING lost) "
+	"UPDATE sales_order SET closed_at = now(), held_at = NULL, revision = revision +"
+	" (EXISTS (SELECT FROM lost WHERE lost > 0))::int WHERE id = $1";
 
 static const char sql_documents[] =
 	"SELECT (SELECT min(number) FROM delivery WHERE sales_order_id = $1"
@@ -94,6 +97,8 @@ const struct verb sales_order_verbs[] = {
 	{ "close", "sales", .from = "confirmed partially_delivered delivered on_hold",
 	  .event = "sales_order.closed", .run = verb_close,
 	  .text = "What was not delivered is lost; its reservations are released." },
+	{ "amend", "sales", .params = order_amend_params, .run = order_amend,
+	  .text = "Changes what is not delivered, on its way or invoiced yet." },
 	{ "deliveries", "sales warehouse", .from = "confirmed partially_delivered",
 	  .params = delivery_params, .run = order_deliver, .text = "Makes a draft delivery.",
 	  .replies = "delivery" },
@@ -123,7 +128,7 @@ order_confirm(struct request *rq, struct record *order)
 	struct stock_hold hold;
 
 	if (first) {
-		db_do(rq, sql_lock_limited, P_ID(record_id(order, "customer_id")));
+		order_lock_customer(rq, order);
 		customer = db_send(rq, sql_customer, P_ID(record_id(order, "customer_id")));
 		db_do(rq, sql_components, P_ID(order->id));
 	}
@@ -138,17 +143,34 @@ order_confirm(struct request *rq, struct record *order)
 	stock_done(rq, &hold);
 }
 
+void
+order_lock_customer(struct request *rq, const struct record *order)
+{
+	db_do(rq, sql_lock_limited, P_ID(record_id(order, "customer_id")));
+}
+
+void
+order_check_customer(struct request *rq, struct record *order)
+{
+	check_customer(rq, order, db_one(rq, sql_customer, P_ID(record_id(order, "customer_id"))));
+}
+
 static void
 check_lines(struct request *rq, const struct row *lines)
 {
 	if (row_id(lines, "lines") == 0)
 		fault_field(rq, "lines", "required", "an order needs at least one line");
 	fault_raise_collected(rq);
-	if (!row_null(lines, "inactive"))
-		fail(rq, ERR_INACTIVE, .field = "lines",
+	if (!row_null(lines, "inactive")) {
+		cJSON *members = cJSON_CreateObject();
+
+		cJSON_AddItemToObject(members, "depends_on",
+				      json_own(rq, row_text(lines, "depends_on")));
+		fail(rq, ERR_INACTIVE, .field = "lines", .members = members,
 		     .detail = arena_printf(&rq->arena, "These items are not active: %s.",
 					    row_text(lines, "inactive")),
 		     .hint = "Activate them or take them off the order.");
+	}
 }
 
 static void
@@ -158,14 +180,17 @@ check_customer(struct request *rq, struct record *order, const struct row *custo
 	cJSON *members;
 	bool held = row_text(customer, "credit_status")[0] == 'h';
 
+	members = cJSON_CreateObject();
+	cJSON_AddItemToArray(cJSON_AddArrayToObject(members, "depends_on"),
+			     cJSON_CreateString(arena_printf(&rq->arena, "customer:%s",
+							     record_text(order, "customer_id"))));
 	if (!row_bool(customer, "active"))
-		fail(rq, ERR_INACTIVE, .field = "customer_id",
+		fail(rq, ERR_INACTIVE, .field = "customer_id", .members = members,
 		     .detail = arena_printf(&rq->arena, "Customer %s is not active.",
 					    row_text(customer, "name")));
 	if (!held && row_null(customer, "credit_limit"))
 		return;
 	credit = db_one(rq, sql_order_credit, P_ID(order->id));
-	members = cJSON_CreateObject();
 	json_add_string(members, "open_balance", row_text(credit, "open_balance"));
 	json_add_string(members, "open_orders", row_text(credit, "open_orders"));
 	json_add_string(members, "order_total", row_text(credit, "order_total"));
@@ -225,6 +250,12 @@ verb_cancel(struct request *rq, struct record *order, cJSON *body)
 					    record_text(order, "number"), what),
 		     .hint = "Cancel its drafts first; what was delivered or invoiced stays: close "
 			     "the order.");
+	give_up(rq, order, sql_cancel);
+}
+
+void
+order_cancel(struct request *rq, struct record *order)
+{
 	give_up(rq, order, sql_cancel);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "erp.h"
+#include "finance/ledger.h"
 #include "order_check.sql.h"
 #include "order_prices.sql.h"
 #include "order_refresh.sql.h"
@@ -32,7 +33,7 @@ struct entity sales_order_entity = {
 	.read = "*", .write = "sales bridge",
 	.computed = "number status delivery_status invoice_status amount tax_amount total"
 		    " invoiced_total promised_date hold_reason confirmed_at held_at closed_at"
-		    " cancelled_at",
+		    " cancelled_at revision",
 	.search = "number customer_reference",
 	.derived = {
 		{ "customer_ref", COLUMN_TEXT,
@@ -65,7 +66,6 @@ struct entity sales_order_entity = {
 /* ---- before it is written ---- */
 
 static void check_quantities(struct request *rq, const cJSON *lines);
-static void fill_prices(struct request *rq, struct record *order, cJSON *body, cJSON *lines);
 static void refuse_amendment(struct request *rq, struct record *order, cJSON *body);
 
 static void
@@ -78,7 +78,7 @@ order_prepare(struct request *rq, struct record *order, cJSON *body)
 	if (order != NULL && strcmp(record_text(order, "status"), "draft") != 0)
 		refuse_amendment(rq, order, body);
 	else
-		fill_prices(rq, order, body, lines);
+		order_fill_prices(rq, order, body, lines);
 }
 
 /* A decimal as its text; NULL when it is none. */
@@ -120,9 +120,8 @@ unpriced_item(const cJSON *line)
 	return item_id;
 }
 
-/* The customer's prices where none are given. */
-static void
-fill_prices(struct request *rq, struct record *order, cJSON *body, cJSON *lines)
+void
+order_fill_prices(struct request *rq, struct record *order, cJSON *body, cJSON *lines)
 {
 	const char *currency = json_string(body, "currency");
 	struct text items = text_in(&rq->arena);
@@ -180,7 +179,7 @@ refuse_amendment(struct request *rq, struct record *order, cJSON *body)
 	     .detail =
 		     arena_printf(&rq->arena, "Sales order %s is %s; it can no longer be changed.",
 				  record_text(order, "number"), record_text(order, "status")),
-	     .hint = "Cancel it, or close it and make another order.");
+	     .hint = "Use the verb amend for what is still open.");
 }
 
 /* What is unknown or no remark of ours is left for the engine to refuse. */
@@ -207,24 +206,38 @@ repeats_members(struct request *rq, struct record *order, cJSON *body)
 
 /* ---- after it is written ---- */
 
+static void
+check_total(struct request *rq, const struct row *sums)
+{
+	const char *agreed = row_text(sums, "agreed_total"), *total = row_text(sums, "total");
+	cJSON *members;
+
+	if (agreed == NULL || strcmp(agreed, total) == 0)
+		return;
+	members = cJSON_CreateObject();
+	json_add_string(members, "agreed_total", agreed);
+	json_add_string(members, "total", total);
+	fail(rq, ERR_TOTAL_MISMATCH, .members = members, .field = "agreed_total",
+	     .detail = arena_printf(&rq->arena, "Agreed were %s, the lines come to %s.", agreed,
+				    total));
+}
+
 /* Inserted with its sums; changed lines are added up here. */
 static void
 order_saved(struct request *rq, struct record *order, bool created)
 {
-	struct row *sums = order->row;
-	cJSON *members;
+	if (strcmp(record_text(order, "status"), "draft") == 0)
+		ledger_require_open(rq, record_text(order, "order_date"));
+	if (created)
+		check_total(rq, order->row);
+	else
+		order_total(rq, order->id);
+}
 
-	if (!created)
-		sums = db_one(rq, sql_order_totals, P_ID(order->id));
-	if (row_null(sums, "agreed_total") ||
-	    strcmp(row_text(sums, "agreed_total"), row_text(sums, "total")) == 0)
-		return;
-	members = cJSON_CreateObject();
-	json_add_string(members, "agreed_total", row_text(sums, "agreed_total"));
-	json_add_string(members, "total", row_text(sums, "total"));
-	fail(rq, ERR_TOTAL_MISMATCH, .members = members, .field = "agreed_total",
-	     .detail = arena_printf(&rq->arena, "Agreed were %s, the lines come to %s.",
-				    row_text(sums, "agreed_total"), row_text(sums, "total")));
+void
+order_total(struct request *rq, int64_t id)
+{
+	check_total(rq, db_one(rq, sql_order_totals, P_ID(id)));
 }
 
 /* What another system sold is confirmed at once, or refused with the reason. */

@@ -4,7 +4,7 @@
 | {
 	opportunity_id: (.external_ref | split(":")[2] | tonumber),
 	account_id: (.customer_ref | split(":")[2] | tonumber),
-	number, status, currency, total, promised_date,
+	number, status, revision, currency, total, promised_date,
 	lines: [.lines[] | {
 		product_id: {link: "\($change.source):item:\(.item_id)", optional: true},
 		ordered: .quantity, reserved, delivered, invoiced

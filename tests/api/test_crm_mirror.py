@@ -39,7 +39,8 @@ def test_a_deal_that_is_not_handed_over_has_an_empty_fulfilment(crm):
     seen = crm.get(f"/opportunities/{deal(crm)['id']}/fulfilment")
     assert seen == {"handover": {"state": None, "order_number": None, "code": None,
                                  "reason": None, "remedy": None},
-                    "order": None, "deliveries": [], "invoices": [], "open_balance": "0.00"}
+                    "revision": 0, "amendment": None, "order": None,
+                    "deliveries": [], "invoices": [], "open_balance": "0.00"}
 
 
 def test_the_whole_way_of_a_deal_is_seen_on_deal_account_and_product(crm, relay):

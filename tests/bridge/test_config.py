@@ -59,6 +59,8 @@ def change(lone, path, value):
     (["routes", 0, "compare"], {"not": ["phone"]}, "must be an object of members"),
     (["routes", 0, "compare"], {"not": {"phone": 1}}, "must be a text"),
     (["routes", 0, "compare"], {"when": ".x ="}, "compare: "),
+    (["routes", 2, "retry_on"], "period.opened", 'retry_on\\" must be a list'),
+    (["routes", 2, "retry_on"], ["period"], 'retry_on\\"[0]'),
 ])
 def test_a_wrong_value_stops_the_start_and_is_named(lone, path, value, said):
     error = refused(lone, change(lone, path, value))

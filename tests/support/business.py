@@ -21,6 +21,7 @@ class Business:
         self.errors = []
         self.threads = []
         self.won = []
+        self.first = "id"   # orders to fulfil; "-id" where older ones are not ours
         self.slowest_win = 0.0
         crm = stack.api("crm")
         self.accounts = [self.do(crm, "POST", "/accounts", {
@@ -72,7 +73,7 @@ class Business:
         """The warehouse: receives what is short, so that orders can be shipped."""
         erp = Api(self.stack.url("erp"), self.stack.tokens["erp"])
         while not self.stopping.is_set():
-            for item in self.do(erp, "GET", "/items?limit=200")["data"]:
+            for item in self.do(erp, "GET", f"/items?limit=200&sku[like]={self.tag}")["data"]:
                 if float(item["available"]) < 50:
                     self.do(erp, "POST", "/stock-adjustments", {
                         "item_id": item["id"], "quantity": "500", "unit_cost": "3.00",
@@ -83,11 +84,17 @@ class Business:
         """Shipping and finance: deliver, invoice and collect for one open order after another."""
         erp, chance = Api(self.stack.url("erp"), self.stack.tokens["erp"]), random.Random(2)
         while not self.stopping.is_set():
-            orders = self.do(erp, "GET", "/sales-orders?status=confirmed&limit=20")["data"]
+            orders = self.do(erp, "GET", "/sales-orders?status=confirmed&limit=20"
+                             f"&sort={self.first}")["data"]
             for order in orders:
                 if self.stopping.is_set():
                     return
-                self.fulfil_order(erp, chance, order)
+                try:
+                    self.fulfil_order(erp, chance, order)
+                except ApiError as error:
+                    now = self.do(erp, "GET", f"/sales-orders/{order['id']}")
+                    if error.status not in (409, 422) or now["revision"] == order["revision"]:
+                        raise   # nobody has changed the order meanwhile
             time.sleep(0.1)
 
     def fulfil_order(self, erp, chance, order):
@@ -106,6 +113,32 @@ class Business:
                 "customer_id": order["customer_id"], "amount": invoice["balance"],
                 "allocations": [{"invoice_id": invoice["id"], "amount": invoice["balance"]}]})
 
+    def reconsider(self):
+        """Customers who change their minds: amends and cancels deals that are orders."""
+        crm, chance = Api(self.stack.url("crm"), self.stack.tokens["crm"]), random.Random(3)
+        while not self.stopping.is_set():
+            if self.won:
+                self.reconsider_deal(crm, chance, chance.choice(self.won))
+            time.sleep(0.05)
+
+    def reconsider_deal(self, crm, chance, deal_id):
+        deal = self.do(crm, "GET", f"/opportunities/{deal_id}")
+        lines = [{"id": line["id"], "quantity": str(chance.randint(1, 12))}
+                 for line in deal["lines"] if chance.random() < 0.8]
+        if chance.random() < 0.4:
+            lines.append({"product_id": chance.choice(self.products),
+                          "quantity": str(chance.randint(1, 5)), "unit_price": "3.33"})
+        try:
+            if chance.random() < 0.2:
+                self.do(crm, "POST", f"/opportunities/{deal_id}/cancel", {"reason": "regret"})
+            elif lines:
+                self.do(crm, "POST", f"/opportunities/{deal_id}/amend", {"lines": lines})
+        except ApiError as error:
+            codes = {field["code"] for field in error.problem.get("errors", [])}
+            # Not an order yet, cancelled, one proposal is open, or one was just accepted.
+            if error.status != 409 and codes != {"unknown_reference"}:
+                raise
+
     # ---- running them ----
 
     def guarded(self, work):
@@ -115,7 +148,7 @@ class Business:
             self.errors.append(f"{work.__name__}: {error!r}")
 
     def start(self, *people):
-        for work in people or (self.sell, self.stock_up, self.fulfil):
+        for work in people or (self.sell, self.stock_up, self.fulfil, self.reconsider):
             thread = threading.Thread(target=self.guarded, args=(work,), daemon=True)
             thread.start()
             self.threads.append(thread)
