@@ -1,4 +1,4 @@
--- schema/erp/0020_order_sums.sql -- what a sales order line comes to, and an order's sums, as functions.
+-- schema/erp/0010_order_sums.sql -- what a sales order line comes to, and an order's sums, as functions.
 
 -- Rounded half up to cents, per line.
 CREATE FUNCTION line_amount(quantity numeric, unit_price numeric, discount_percent numeric) RETURNS numeric
