@@ -8,6 +8,7 @@
 #include "lane.h"
 #include "links.h"
 #include "messages.h"
+#include "metrics.h"
 #include "status.h"
 #include "subscribe.h"
 #include "sweep.h"
@@ -86,4 +87,5 @@ const struct daemon bridge_daemon = {
 	.stop = stop,
 	.command = cli_run,
 	.metrics = status_metrics,
+	.tick = metrics_copy,
 };

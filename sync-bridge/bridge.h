@@ -92,6 +92,7 @@ struct message {
 	const char *reason;
 	int attempts;
 	int round;
+	uint64_t offered_us;       /* to its lane */
 	bool done;                 /* ended while a sweep was looking */
 	TAILQ_ENTRY(message) entry;
 	UT_hash_handle hh;         /* by id, in lanes.c */

@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "event/schedule.h"
 #include "links.h"
 #include "mapping.h"
+#include "metrics.h"
 #include "outcome.h"
 #include "resolve.h"
 #include "system.h"
@@ -99,9 +101,11 @@ mapped(struct request *rq, struct delivery *d)
 	const struct bridge_route *route = d->message->route;
 	struct json_error parse_error;
 	const char *error;
+	uint64_t began = clock_us();
 	const char *text = mapping_run(route->map, &rq->arena, d->message->body, &error);
 	cJSON *body;
 
+	metrics_stage(STAGE_MAP, began);
 	if (!text) {
 		deliver_reject(d, "mapping_failed", error,
 			       "Correct the mapping or the record and retry.");
@@ -168,6 +172,7 @@ put(struct request *rq, struct delivery *d, const cJSON *body)
 {
 	const struct message *message = d->message;
 	struct bridge_system *to = message->route->to;
+	uint64_t began = clock_us();
 	char ref[REF_MAX];
 	struct call call = {
 		.method = "PUT",
@@ -187,6 +192,9 @@ put(struct request *rq, struct delivery *d, const cJSON *body)
 					    message->attempts) };
 		system_call(rq, to, &call);
 	}
+	d->called = true;
+	d->replayed = call.replayed;
+	metrics_stage(STAGE_CALL, began);
 	if (call.result == CALL_DONE) {
 		applied(rq, d, &call);
 	} else if (call.result == CALL_REFUSED) {

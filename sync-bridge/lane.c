@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "app/app.h"
+#include "base/clock.h"
 #include "base/coro.h"
 #include "base/log.h"
 #include "deliver.h"
+#include "metrics.h"
 #include "sweep.h"
 
 #define HELD_MAX 2000
@@ -167,6 +169,7 @@ lane_offer(struct message *message)
 		free(message);
 		return;
 	}
+	message->offered_us = clock_us();
 	HASH_ADD(hh, held, id, sizeof(message->id), message);
 	held_live++;
 	message_ref(message, ref);
@@ -204,6 +207,7 @@ work(struct request *rq, void *arg)
 {
 	struct lane *lane = arg;
 
+	metrics_stage(STAGE_QUEUE, lane->current->offered_us);
 	deliver(rq, lane->current);
 	drop(lane->current);
 	lane->current = NULL;

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "http/client.h"
 #include "lane.h"
+#include "metrics.h"
 
 #define PAUSE_MS 10000
 #define REPLY_MAX (1024 * 1024)
@@ -206,6 +207,8 @@ system_call(struct request *rq, struct bridge_system *system, struct call *call)
 	send_call(rq, system, call, &http);
 	call->status = http.status;
 	call->retry_after = http.retry_after;
+	call->replayed = http.replayed;
+	metrics_peer_clock(system->name, http.date);
 	if (http.status == 0) {
 		call->result = CALL_LATER;
 		call->code = "unavailable";

@@ -25,6 +25,7 @@ struct call {
 	cJSON *json;                 /* NULL when the body is no JSON object */
 	const char *code, *reason, *remedy;
 	int retry_after;             /* seconds */
+	bool replayed;               /* it was done before: the answer is of then */
 };
 
 /* Yields. Never fails by unwinding. Strings live in the request's arena. */

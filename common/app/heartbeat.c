@@ -5,6 +5,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "app/metrics.h"
 #include "base/clock.h"
 #include "base/coro.h"
 #include "base/log.h"
@@ -41,6 +42,7 @@ beat(evutil_socket_t fd, short what, void *arg)
 	slot = (slot + 1) % WINDOW;
 	last_us = now;
 	tell(HEARTBEAT_BEAT);
+	metrics_tick();
 }
 
 void

@@ -17,6 +17,7 @@
 #include "app/webhooks.h"
 #include "app/workers.h"
 #include "base/log.h"
+#include "base/metric.h"
 
 /* A database that is being restarted is waited for so often. */
 #define DATABASE_RETRY_MS 200
@@ -178,6 +179,7 @@ app_main(const struct daemon *daemon, int argc, char **argv)
 	status = command_run(&app, &handled);
 	if (handled)
 		return status;
+	metric_share((int)settings.workers);
 	return settings.workers > 1 ? workers_run(&app, (int)settings.workers)
-				    : process_serve(&app, -1);
+				    : process_serve(&app, -1, 0);
 }

@@ -10,6 +10,7 @@
 #include "app/dispatch.h"
 #include "app/heartbeat.h"
 #include "app/jobs.h"
+#include "app/metrics.h"
 #include "app/settings.h"
 #include "base/clock.h"
 #include "base/coro.h"
@@ -191,10 +192,12 @@ process_close(struct app *app, struct event_base *loop)
 }
 
 int
-process_serve(struct app *app, int pipe)
+process_serve(struct app *app, int pipe, int number)
 {
-	struct event_base *loop = loop_open(app);
+	struct event_base *loop;
 
+	metrics_start(number);
+	loop = loop_open(app);
 	started = clock_unix();
 	signals_open(app, loop);
 	auth_start(app);

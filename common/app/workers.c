@@ -65,14 +65,14 @@ reserve_port(void)
 }
 
 _Noreturn static void
-be_worker(struct app *app, int pipe_end)
+be_worker(struct app *app, int pipe_end, int number)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	sigprocmask(SIG_SETMASK, &inherited, NULL);
 	for (int i = 0; i < worker_count; i++)
 		if (workers[i].pid)
 			close(workers[i].pipe);
-	exit(process_serve(app, pipe_end));
+	exit(process_serve(app, pipe_end, number));
 }
 
 static void
@@ -88,7 +88,7 @@ worker_start(struct app *app, struct worker *worker)
 		die("cannot fork: %s", strerror(errno));
 	if (pid == 0) {
 		close(ends[0]);
-		be_worker(app, ends[1]);
+		be_worker(app, ends[1], (int)(worker - workers));
 	}
 	close(ends[1]);
 	worker->pid = pid;

@@ -1,6 +1,7 @@
 /* common/event/event_log.c -- appends changes and, after COMMIT, hands them to the sender. */
 #include "event/event.h"
 
+#include "base/metric_list.h"
 #include "db/db.h"
 #include "event/mail.h"
 #include "event/sender_private.h"
@@ -49,6 +50,7 @@ letter_deliver(struct request *rq, const struct letter *letter)
 
 	if (!rows_any(rows))
 		return;
+	metric_add(&metric_outbox_inserted, 0, (uint64_t)rows_count(rows));
 	if (!sender_takes()) {
 		sender_tell_others(rq->db);
 		return;
