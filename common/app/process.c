@@ -90,7 +90,8 @@ loop_close(struct app *app, struct event_base *loop)
 static bool
 drained(void)
 {
-	return http_server_busy(server) == 0 && sender_busy() == 0 && background_count() == 0;
+	return http_server_connections(server) == 0 && http_server_busy(server) == 0 &&
+	       sender_busy() == 0 && background_count() == 0;
 }
 
 static void
@@ -102,7 +103,8 @@ drain_tick(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (late)
 		log_warn("not everything ended in time", "requests",
-			 log_num(http_server_busy(server)), "deliveries", log_num(sender_busy()),
+			 log_num(http_server_busy(server)), "connections",
+			 log_num(http_server_connections(server)), "deliveries", log_num(sender_busy()),
 			 "background", log_num(background_count()), NULL);
 	event_base_loopbreak(coro_loop());
 }
@@ -133,8 +135,10 @@ on_signal(evutil_socket_t number, short what, void *arg)
 
 	if (number == SIGHUP) {
 		log_info("reloading", NULL);
+		heartbeat_reload(false);
 		if (app->daemon->reload)
 			app->daemon->reload(app);
+		heartbeat_reload(true);
 		return;
 	}
 	if (app->draining) {
@@ -165,6 +169,7 @@ server_open(struct app *app, bool reuse_port)
 		.address = settings.listen,
 		.port = (int)settings.port,
 		.reuse_port = reuse_port,
+		.socket = settings.socket,
 		.connections_max = (int)settings.connections,
 		.connections_per_address_max = (int)settings.connections_per_address,
 		.header_timeout_ms = (int)settings.header_timeout,
