@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/config.h"
 #include "base/coro.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -137,7 +138,9 @@ required_secret(const char *place, const cJSON *object, const char *key)
 
 	if (*value != '@')
 		return value;
-	path = beside(config_folder, value + 1);
+	path = config_credential(value + 1);
+	if (!path)
+		path = beside(config_folder, value + 1);
 	text = file_read(path);
 	if (!text)
 		refuse(place, "\"%s\": cannot read %s", key, path);
