@@ -32,7 +32,7 @@ METRIC(metric_effect_latency, .name = "bridge_effect_latency_seconds", .type = M
 static METRIC(metric_inbox, .name = "inbox_pending", .type = METRIC_LATEST, .label = "state",
 	      .values = "received waiting retrying", .help = "Messages not ended.");
 static METRIC(metric_inbox_age, .name = "inbox_oldest_age_seconds", .type = METRIC_LATEST,
-	      .unit = 1e-6, .help = "Age of the oldest of them.");
+	      .millionths = true, .help = "Age of the oldest of them.");
 static METRIC(metric_dlq, .name = "bridge_dlq_events", .type = METRIC_LATEST, .label = "state",
 	      .values = "rejected dead", .help = "Messages that ended without an effect.");
 static METRIC(metric_blocked, .name = "bridge_blocked_keys", .type = METRIC_LATEST,

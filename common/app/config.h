@@ -3,8 +3,8 @@
  * --help, docs/CONFIG.md (--config-doc), parsing and validation come from the rows. A value that
  * does not fit stops the start naming the file and line (or the flag, or the variable), the
  * option and the reason. The INI file has "name = value" lines, # comments and no sections; an
- * unknown name in it is refused. A value "@/path" of a secret option is read from that file, "@name" from
- * the folder of the unit's credentials when systemd gave one.
+ * unknown name in it is refused. A value "@/path" of a secret option is read from that file,
+ * "@name" from the folder of the unit's credentials when systemd gave one.
  */
 #ifndef APP_CONFIG_H
 #define APP_CONFIG_H

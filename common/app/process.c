@@ -104,8 +104,8 @@ drain_tick(evutil_socket_t fd, short what, void *arg)
 	if (late)
 		log_warn("not everything ended in time", "requests",
 			 log_num(http_server_busy(server)), "connections",
-			 log_num(http_server_connections(server)), "deliveries", log_num(sender_busy()),
-			 "background", log_num(background_count()), NULL);
+			 log_num(http_server_connections(server)), "deliveries",
+			 log_num(sender_busy()), "background", log_num(background_count()), NULL);
 	event_base_loopbreak(coro_loop());
 }
 

@@ -2,7 +2,6 @@
 #include "base/metric.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -289,10 +288,10 @@ merge(const struct metric *metric, struct sum *sum, const uint64_t *values, int 
 static void
 add_value(struct text *out, const struct metric *metric, uint64_t value)
 {
-	if (metric->unit == 0)
-		text_addf(out, "%" PRIu64 "\n", value);
+	if (metric->millionths)
+		text_addf(out, "%" PRIu64 ".%06" PRIu64 "\n", value / 1000000, value % 1000000);
 	else
-		text_addf(out, "%.15g\n", (double)value * metric->unit);
+		text_addf(out, "%" PRIu64 "\n", value);
 }
 
 static void
@@ -311,8 +310,9 @@ write_histogram(struct text *out, const struct metric *metric, const struct sum 
 			text_add(out, "+Inf");
 		text_addf(out, "\"} %" PRIu64 "\n", below);
 	}
-	text_addf(out, "%s_sum%s%s%s %.15g\n", metric->name, *sum->labels ? "{" : "", sum->labels,
-		  *sum->labels ? "}" : "", (double)sum->values[bounds + 1] / 1e6);
+	text_addf(out, "%s_sum%s%s%s %" PRIu64 ".%06" PRIu64 "\n", metric->name,
+		  *sum->labels ? "{" : "", sum->labels, *sum->labels ? "}" : "",
+		  sum->values[bounds + 1] / 1000000, sum->values[bounds + 1] % 1000000);
 	text_addf(out, "%s_count%s%s%s %" PRIu64 "\n", metric->name, *sum->labels ? "{" : "",
 		  sum->labels, *sum->labels ? "}" : "", below);
 }

@@ -15,6 +15,7 @@
 #ifndef BASE_METRIC_H
 #define BASE_METRIC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,7 +38,7 @@ struct metric {
 	const char *label;           /* its name, or several by commas; NULL: none */
 	const char *values;          /* of the label, by spaces; NULL: see metric_series */
 	const unsigned *bounds_us;   /* of a histogram, rising, ended by 0 */
-	double unit;                 /* what 1 is; 0: one. Durations are counted in 1e-6 s */
+	bool millionths;             /* what is counted; histograms count microseconds anyway */
 	/* metric.c's own */
 	uint64_t *at[METRIC_VALUES_MAX];
 	int number;
@@ -66,7 +67,7 @@ metric_add(struct metric *metric, int value, uint64_t more)
 	if (at)
 		__atomic_store_n(at, *at + more, __ATOMIC_RELAXED);
 }
-/* Of gauges, in the metric's unit. */
+/* Of gauges. */
 void metric_set(struct metric *metric, int value, uint64_t now);
 /* One more duration of a histogram. */
 void metric_time(struct metric *metric, int value, uint64_t us);

@@ -22,7 +22,7 @@ METRIC(metric_idempotency_hits, .name = "idempotency_hits_total", .type = METRIC
 METRIC(metric_outbox_pending, .name = "outbox_pending", .type = METRIC_LATEST,
        .help = "Webhook deliveries not done yet.");
 METRIC(metric_outbox_age, .name = "outbox_oldest_age_seconds", .type = METRIC_LATEST,
-       .unit = 1e-6, .help = "Age of the oldest of them.");
+       .millionths = true, .help = "Age of the oldest of them.");
 METRIC(metric_outbox_inserted, .name = "outbox_inserted_total", .type = METRIC_COUNTER,
        .help = "Webhook deliveries that were committed.");
 METRIC(metric_outbox_delivered, .name = "outbox_delivered_total", .type = METRIC_COUNTER,
@@ -34,7 +34,8 @@ METRIC(metric_outbox_in_flight, .name = "outbox_in_flight", .type = METRIC_GAUGE
 METRIC(metric_outbox_elected, .name = "outbox_sender_elected", .type = METRIC_GAUGE,
        .help = "1 where a process of this daemon is the one that sends.");
 METRIC(metric_outbox_breakers, .name = "outbox_breakers", .type = METRIC_GAUGE,
-       .label = "state", .values = "closed open probing", .help = "Circuit breakers of webhooks.");
+       .label = "state", .values = "closed open probing",
+       .help = "Circuit breakers of webhooks.");
 METRIC(metric_verify_failures, .name = "webhook_verify_failures_total", .type = METRIC_COUNTER,
        .label = "reason", .values = "missing stale wrong no_secret",
        .help = "Webhooks that came in without a good signature.");
@@ -57,10 +58,11 @@ METRIC(metric_db_query, .name = "db_query_duration_seconds", .type = METRIC_HIST
        .label = "stmt", .bounds_us = metric_bounds,
        .help = "From sending a statement to its answer.");
 METRIC(metric_db_xmin_age, .name = "db_oldest_xmin_age_seconds", .type = METRIC_LATEST,
-       .unit = 1e-6, .help = "For how long the oldest snapshot has kept dead rows, at least.");
+       .millionths = true,
+       .help = "For how long the oldest snapshot has kept dead rows, at least.");
 METRIC(metric_db_dead_tuples, .name = "db_dead_tuples", .type = METRIC_LATEST, .label = "table",
        .help = "Dead rows not vacuumed yet.");
-METRIC(metric_db_notify, .name = "db_notify_queue_ratio", .type = METRIC_LATEST, .unit = 1e-6,
+METRIC(metric_db_notify, .name = "db_notify_queue_ratio", .type = METRIC_LATEST, .millionths = true,
        .help = "How full the server's NOTIFY queue is, 0 to 1.");
 METRIC(metric_schema_version, .name = "schema_version", .type = METRIC_LATEST,
        .help = "Migrations that the schema has had.");
@@ -68,15 +70,15 @@ METRIC(metric_schema_version, .name = "schema_version", .type = METRIC_LATEST,
 /* ---- the process ---- */
 
 METRIC(metric_clock_skew, .name = "clock_skew_seconds", .type = METRIC_LATEST, .label = "peer",
-       .unit = 1e-6, .help = "How far another machine's clock and this one's are apart.");
-METRIC(metric_loop_lag, .name = "event_loop_lag_seconds", .type = METRIC_PEAK, .unit = 1e-6,
+       .millionths = true, .help = "How far another machine's clock and this one's are apart.");
+METRIC(metric_loop_lag, .name = "event_loop_lag_seconds", .type = METRIC_PEAK, .millionths = true,
        .help = "Longest delay of the loop in the last 10 s.");
 METRIC(metric_coroutines, .name = "coroutines", .type = METRIC_GAUGE, .help = "Coroutines alive.");
 METRIC(metric_log_dropped, .name = "log_lines_dropped_total", .type = METRIC_COUNTER,
        .help = "Log lines nobody took.");
 METRIC(metric_build, .name = "build_info", .type = METRIC_PEAK, .label = "service,version",
        .help = "Version of this program.");
-METRIC(metric_cpu, .name = "process_cpu_seconds_total", .type = METRIC_COUNTER, .unit = 1e-6,
+METRIC(metric_cpu, .name = "process_cpu_seconds_total", .type = METRIC_COUNTER, .millionths = true,
        .help = "User and system time.");
 METRIC(metric_resident, .name = "process_resident_memory_bytes", .type = METRIC_GAUGE,
        .help = "Resident memory.");

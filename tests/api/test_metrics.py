@@ -1,4 +1,4 @@
-"""tests/api/test_metrics.py -- what the three daemons tell Prometheus: complete, bounded and true."""
+"""tests/api/test_metrics.py -- what Prometheus is told: complete, bounded and true."""
 import os
 import re
 import signal

@@ -1,4 +1,4 @@
-"""tests/consistency/test_packaging.py -- units, manual pages, alerts and dashboard fit the programs."""
+"""tests/consistency/test_packaging.py -- units, pages, alerts and dashboard fit the programs."""
 import json
 import os
 import pathlib
@@ -45,8 +45,8 @@ def known(stack):
 
 
 def rules():
-    groups = yaml.safe_load((ROOT / "packaging/prometheus/dovetail.rules.yml").read_text())["groups"]
-    return [rule for group in groups for rule in group["rules"]]
+    text = (ROOT / "packaging/prometheus/dovetail.rules.yml").read_text()
+    return [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
 
 
 def anchors():

@@ -2,6 +2,7 @@
 import os
 import socket
 import subprocess
+import uuid
 
 from stack import DAEMONS
 
@@ -12,8 +13,8 @@ SHELL = 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&{}'
 class Notifications:
     """A NOTIFY_SOCKET and what came in."""
 
-    def __init__(self, folder, name):
-        self.path = str(folder / f"{name}.notify")
+    def __init__(self, folder):
+        self.path = str(folder / f"notify-{uuid.uuid4().hex[:12]}")
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.path)
 
@@ -50,14 +51,13 @@ class Unit:
 
     def __init__(self, stack, name, *flags, activated=True):
         self.stack, self.name, self.flags = stack, name, flags
-        self.process, self.listening, self.started = None, None, 0
+        self.process, self.listening, self.heard = None, None, None
         if activated:
             self.listening = socket.create_server(("127.0.0.1", stack.ports[name]), backlog=1024)
 
     def start(self):
         """Starts one more process and waits until it says READY=1."""
-        self.started += 1
-        heard = Notifications(self.stack.var, f"{self.name}-{self.started}")
+        heard = Notifications(self.stack.var)
         command = [self.stack.bin / DAEMONS[self.name], "--config",
                    self.stack.config_path(self.name), *self.flags]
         keep = ()
@@ -85,5 +85,8 @@ class Unit:
         if self.process and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(40)
+        if self.heard:
+            self.heard.close()
+            self.heard = None
         if self.listening:
             self.listening.close()
