@@ -13,6 +13,7 @@
 #include "links.h"
 #include "match.h"
 #include "messages.h"
+#include "metrics.h"
 #include "pause.h"
 #include "prove.h"
 #include "reconcile.h"
@@ -169,4 +170,5 @@ const struct daemon bridge_daemon = {
 	.command = cli_run,
 	.reload = reload_signal,
 	.metrics = status_metrics,
+	.tick = metrics_copy,
 };

@@ -126,6 +126,7 @@ struct message {
 	int shard;                 /* whose term it is worked under, see shard.h */
 	int64_t term;
 	int64_t epoch_number;      /* of its source, when it was loaded */
+	uint64_t offered_us;       /* to its lane */
 	bool done;                 /* ended while a sweep was looking */
 	TAILQ_ENTRY(message) entry;
 	UT_hash_handle hh;         /* by id, in lanes.c */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/config.h"
+
 #define FILE_MAX (256 * 1024)
 
 /* The string that begins at its opening quote; answers its closing one. */
@@ -168,7 +170,9 @@ config_name(struct config_reader *reader, const char *place, const cJSON *object
 static const char *
 secret_file(struct config_reader *reader, const char *name)
 {
-	char *text = config_file(reader, config_beside(reader, reader->folder, name));
+	const char *credential = config_credential(name);
+	char *text = config_file(reader, credential ? credential :
+				 config_beside(reader, reader->folder, name));
 	size_t length = text ? strlen(text) : 0;
 
 	while (length && isspace((unsigned char)text[length - 1]))

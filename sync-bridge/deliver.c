@@ -14,6 +14,7 @@
 #include "event/schedule.h"
 #include "links.h"
 #include "mapping.h"
+#include "metrics.h"
 #include "outcome.h"
 #include "ownership.h"
 #include "resolve.h"
@@ -157,9 +158,11 @@ mapped_by(struct request *rq, struct delivery *d, const struct bridge_route *rou
 {
 	struct json_error parse_error;
 	const char *error, *stray;
+	uint64_t began = clock_us();
 	const char *text = mapping_run(route->map, &rq->arena, d->message->body, &error);
 	cJSON *body;
 
+	metrics_stage(STAGE_MAP, began);
 	if (!text) {
 		deliver_reject(d, "mapping_failed", error,
 			       "Correct the mapping or the record and retry.");
@@ -265,6 +268,7 @@ put(struct request *rq, struct delivery *d, const cJSON *body)
 {
 	const struct message *message = d->message;
 	struct bridge_system *to = message->route->to;
+	uint64_t began = clock_us();
 	char ref[REF_MAX];
 	struct call call = {
 		.method = "PUT",
@@ -289,6 +293,9 @@ put(struct request *rq, struct delivery *d, const cJSON *body)
 					message->attempts);
 		system_call(rq, to, &call);
 	}
+	d->called = true;
+	d->replayed = call.replayed;
+	metrics_stage(STAGE_CALL, began);
 	if (call.result == CALL_DONE) {
 		applied(rq, d, &call);
 	} else if (call.result == CALL_REFUSED && call.status == 412 && call.match_version) {

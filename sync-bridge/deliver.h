@@ -28,6 +28,8 @@ struct delivery {
 	enum message_state state;
 	bool deferred;                  /* nothing to write: the row stays as it is */
 	bool counted;                   /* an attempt was made */
+	bool called;                    /* the target was asked */
+	bool replayed;                  /* and gave the answer of an earlier attempt */
 	const char *code, *reason, *remedy;
 	const char *waiting_for;
 	int64_t delay_ms;               /* until the next try; -1: none */

@@ -13,6 +13,7 @@
 #include "event/receiver.h"
 #include "http/http.h"
 #include "lane.h"
+#include "metrics.h"
 #include "sweep.h"
 
 #define RETRY_AFTER_S 5
@@ -28,8 +29,8 @@ static const char sql_take[] =
 static const char sql_skip[] =
 	"INSERT INTO message (version, source, event_id, type, entity, source_id, traceparent,"
 	" happened_at, body, state, code, reason, finished_at)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'skipped', 'no_route',"
-	" 'no route takes such a change', now()) ON CONFLICT DO NOTHING";
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'skipped', $10, $11, now())"
+	" ON CONFLICT DO NOTHING RETURNING id";
 
 struct arrival {
 	struct bridge_system *system;
@@ -122,24 +123,53 @@ hand_over(struct request *rq, const struct arrival *arrival, struct rows *rows)
 	}
 }
 
+/* The source was asked not to send these; should it do so all the same, they go no further. */
+static bool
+is_echo(const struct arrival *arrival)
+{
+	const char *skip = arrival->system->skip_origin;
+	const char *origin = json_string(arrival->webhook.data, "origin");
+
+	return skip && origin && strcmp(skip, origin) == 0;
+}
+
 static void
-take(struct request *rq, struct arrival *arrival, const char *routes)
+count(bool echo, int rows)
+{
+	metric_add(&metric_received, 0, 1);
+	if (rows == 0)
+		metric_add(&metric_duplicates, 0, 1);
+	else if (echo)
+		metric_add(&metric_echoes, 0, 1);
+}
+
+static void
+take(struct request *rq, struct arrival *arrival)
 {
 	const struct webhook_message *webhook = &arrival->webhook;
 	const char *source = arrival->system->name;
+	bool echo = is_echo(arrival);
+	const char *routes = echo ? NULL : routes_array(rq, arrival);
+	struct rows *rows;
 
-	if (!routes) {
-		db_all(rq, sql_skip, P_ID(arrival->version), P_TEXT(source), P_TEXT(webhook->id),
-		       P_TEXT(webhook->type), P_TEXT(arrival->entity), P_ID(arrival->id),
-		       P_TEXT(rq->traceparent), P_TEXT(webhook->timestamp), P_TEXT(arrival->body));
+	if (routes)
+		rows = db_all(rq, sql_take, P_ID(arrival->version), P_TEXT(source),
+			      P_TEXT(webhook->id), P_TEXT(webhook->type), P_TEXT(arrival->entity),
+			      P_ID(arrival->id), P_TEXT(rq->traceparent),
+			      P_TEXT(webhook->timestamp), P_TEXT(arrival->body), P_TEXT(routes));
+	else
+		rows = db_all(rq, sql_skip, P_ID(arrival->version), P_TEXT(source),
+			      P_TEXT(webhook->id), P_TEXT(webhook->type), P_TEXT(arrival->entity),
+			      P_ID(arrival->id), P_TEXT(rq->traceparent),
+			      P_TEXT(webhook->timestamp), P_TEXT(arrival->body),
+			      P_TEXT(echo ? "echo" : "no_route"),
+			      P_TEXT(echo ? "a change of our own making"
+					  : "no route takes such a change"));
+	count(echo, rows_count(rows));
+	if (routes)
+		hand_over(rq, arrival, rows);
+	else if (!echo)
 		causes_changed(rq, source, arrival->entity, arrival->id);
-		return;
-	}
-	hand_over(rq, arrival,
-		  db_all(rq, sql_take, P_ID(arrival->version), P_TEXT(source), P_TEXT(webhook->id),
-			 P_TEXT(webhook->type), P_TEXT(arrival->entity), P_ID(arrival->id),
-			 P_TEXT(rq->traceparent), P_TEXT(webhook->timestamp), P_TEXT(arrival->body),
-			 P_TEXT(routes)));
 }
 
 void
@@ -159,6 +189,7 @@ inbox_post(struct request *rq)
 		fail(rq, ERR_UNAVAILABLE, .detail = "The inbox is full.",
 		     .retry_after = RETRY_AFTER_S);
 	arrival.body = make_body(rq, &arrival);
-	take(rq, &arrival, routes_array(rq, &arrival));
+	take(rq, &arrival);
+	metrics_stage(STAGE_RECEIVE, rq->http->started_us);
 	reply_json(rq, 202, "{\"accepted\":true}");
 }

@@ -10,6 +10,7 @@
 #include "base/coro.h"
 #include "base/log.h"
 #include "deliver.h"
+#include "metrics.h"
 #include "pause.h"
 #include "shard.h"
 #include "sweep.h"
@@ -192,6 +193,7 @@ lane_offer(struct message *message)
 		free(message);
 		return;
 	}
+	message->offered_us = clock_us();
 	HASH_ADD(hh, held, id, sizeof(message->id), message);
 	held_live++;
 	message_ref(message, ref);
@@ -232,6 +234,7 @@ work(struct request *rq, void *arg)
 	bool retry = message->retry;
 	int shard = message->shard;
 
+	metrics_stage(STAGE_QUEUE, message->offered_us);
 	deliver(rq, message);
 	drop(message);
 	lane->current = NULL;

@@ -1,123 +1,214 @@
-/* sync-bridge/metrics.c -- the bridge's lines of the Prometheus page. */
+/* sync-bridge/metrics.c -- the table of what only the bridge counts, and what it asks for it. */
+#include "metrics.h"
+
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/text.h"
 #include "bridge.h"
 #include "db/db.h"
 #include "lane.h"
-#include "outcome.h"
 #include "reconcile.h"
 #include "shard.h"
 #include "status.h"
-#include "system.h"
+#include "told.h"
+
+/* More blocked records than this are not counted. */
+#define BLOCKED_MAX "10000"
+
+static const unsigned latency_bounds[] = { 1000,  2000,   3000,   5000,   7500,    10000,   25000,
+					   50000, 100000, 250000, 500000, 1000000, 5000000,
+					   30000000, 0 };
+
+METRIC(metric_received, .name = "inbox_received_total", .type = METRIC_COUNTER,
+       .help = "Changes that came in with a good signature.");
+METRIC(metric_duplicates, .name = "inbox_duplicates_total", .type = METRIC_COUNTER,
+       .help = "Of these, those that were there already.");
+METRIC(metric_echoes, .name = "bridge_loops_dropped_total", .type = METRIC_COUNTER,
+       .help = "Of these, those of our own making, which go no further.");
+METRIC(metric_effect_latency, .name = "bridge_effect_latency_seconds", .type = METRIC_HISTOGRAM,
+       .bounds_us = latency_bounds,
+       .help = "From the source's commit to the effect at the target.");
+
+static METRIC(metric_inbox, .name = "inbox_pending", .type = METRIC_LATEST, .label = "state",
+	      .values = "received waiting retrying", .help = "Messages not ended.");
+static METRIC(metric_inbox_age, .name = "inbox_oldest_age_seconds", .type = METRIC_LATEST,
+	      .millionths = true, .help = "Age of the oldest of them.");
+static METRIC(metric_dlq, .name = "bridge_dlq_events", .type = METRIC_LATEST, .label = "state",
+	      .values = "rejected dead", .help = "Messages that ended without an effect.");
+static METRIC(metric_blocked, .name = "bridge_blocked_keys", .type = METRIC_LATEST,
+	      .help = "Records whose messages wait or are tried again, " BLOCKED_MAX " at most.");
+static METRIC(metric_dlq_added, .name = "bridge_dlq_added_total", .type = METRIC_COUNTER,
+	      .label = "reason", .values = "refused mapping missing internal",
+	      .help = "Messages that became rejected or dead: the target refused, the mapping"
+		      " failed, a record is missing, an error of ours.");
+static METRIC(metric_applied, .name = "bridge_applied_total", .type = METRIC_COUNTER,
+	      .label = "result",
+	      .values = "applied replayed unchanged superseded skipped",
+	      .help = "Messages that ended well.");
+static METRIC(metric_stages, .name = "bridge_stage_duration_seconds", .type = METRIC_HISTOGRAM,
+	      .label = "stage", .values = "receive queue map call finish",
+	      .bounds_us = metric_bounds, .help = "Time a message spent in a stage.");
+static METRIC(metric_lanes, .name = "bridge_lanes", .type = METRIC_GAUGE, .label = "state",
+	      .values = "running queued", .help = "Messages in memory: worked on, or next.");
+static METRIC(metric_leading, .name = "bridge_leading", .type = METRIC_GAUGE,
+	      .help = "1 where a process of this daemon works the lanes.");
+static METRIC(metric_shards, .name = "bridge_shards_held", .type = METRIC_GAUGE,
+	      .help = "Parts of the records that this daemon works, of 61.");
+static METRIC(metric_processes, .name = "bridge_processes", .type = METRIC_LATEST,
+	      .help = "Processes that share the work.");
+static METRIC(metric_restored, .name = "bridge_system_restored", .type = METRIC_LATEST,
+	      .label = "system",
+	      .help = "1 when it was restored from a backup and nobody has accepted that.");
+static METRIC(metric_budget, .name = "bridge_retry_budget_tokens", .type = METRIC_LATEST,
+	      .label = "target", .help = "Retries that may go to the target now.");
+static METRIC(metric_breaker, .name = "bridge_breaker_state", .type = METRIC_LATEST,
+	      .label = "target", .help = "0 closed, 1 open, 2 probing, 3 paused.");
 
 static const char sql_states[] =
-	"SELECT s.state, count(m.id) AS count FROM unnest(ARRAY['received', 'waiting', 'retrying',"
-	" 'rejected', 'dead']::message_state[]) s (state)"
-	" LEFT JOIN message m ON m.state = s.state GROUP BY s.state ORDER BY s.state";
+	"SELECT s.state, s.n - 1 AS n, count(m.id) AS count"
+	" FROM unnest(ARRAY['received', 'waiting', 'retrying', 'rejected', 'dead']"
+	"::message_state[]) WITH ORDINALITY s (state, n)"
+	" LEFT JOIN message m ON m.state = s.state GROUP BY s.state, s.n";
 
 static const char sql_oldest[] =
-	"SELECT coalesce(extract(epoch FROM now() - min(received_at)), 0) AS age FROM message"
-	" WHERE state IN ('received', 'waiting', 'retrying')";
+	"SELECT floor(coalesce(extract(epoch FROM now() - min(received_at)), 0) * 1000000)::bigint"
+	" AS age FROM message WHERE state IN ('received', 'waiting', 'retrying')";
 
-static void
-head(struct text *out, const char *name, const char *type, const char *help)
+static const char sql_blocked[] =
+	"SELECT count(*) AS count FROM (SELECT DISTINCT source, entity, source_id FROM message"
+	" WHERE state IN ('waiting', 'retrying') LIMIT " BLOCKED_MAX ") b";
+
+/* ---- counted where it happens ---- */
+
+void
+metrics_stage(enum stage stage, uint64_t began)
 {
-	text_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+	metric_time(&metric_stages, (int)stage, clock_us() - began);
 }
 
-static void
-add_latency(struct text *out)
+static int
+refusal_reason(const struct delivery *d)
 {
-	const struct latency *latency = outcome_latency();
-	unsigned long below = 0;
+	enum { REFUSED, MAPPING, MISSING, INTERNAL };
 
-	head(out, "bridge_effect_latency_seconds", "histogram",
-	     "From the source's change to its effect at the target, by this process.");
-	for (int i = 0; i < LATENCY_BUCKETS; i++) {
-		below += latency->counts[i];
-		text_addf(out, "bridge_effect_latency_seconds_bucket{le=\"%g\"} %lu\n",
-			  latency_bounds[i], below);
+	if (d->state == STATE_DEAD)
+		return INTERNAL;
+	if (d->code && strcmp(d->code, "mapping_failed") == 0)
+		return MAPPING;
+	return d->called ? REFUSED : MISSING;
+}
+
+void
+metrics_outcome(const struct delivery *d)
+{
+	enum { APPLIED, REPLAYED, UNCHANGED, SUPERSEDED, SKIPPED };
+
+	switch (d->state) {
+	case STATE_APPLIED:
+		metric_add(&metric_applied, d->replayed ? REPLAYED : APPLIED, 1);
+		break;
+	case STATE_UNCHANGED:
+		metric_add(&metric_applied, UNCHANGED, 1);
+		break;
+	case STATE_SUPERSEDED:
+		metric_add(&metric_applied, SUPERSEDED, 1);
+		break;
+	case STATE_SKIPPED:
+		metric_add(&metric_applied, SKIPPED, 1);
+		break;
+	case STATE_REJECTED:
+	case STATE_DEAD:
+		metric_add(&metric_dlq_added, refusal_reason(d), 1);
+		break;
+	case STATE_RECEIVED:
+	case STATE_WAITING:
+	case STATE_RETRYING:
+		break;
 	}
-	text_addf(out, "bridge_effect_latency_seconds_bucket{le=\"+Inf\"} %lu\n", latency->count);
-	text_addf(out, "bridge_effect_latency_seconds_sum %.6f\n", latency->sum);
-	text_addf(out, "bridge_effect_latency_seconds_count %lu\n", latency->count);
 }
 
-static void
-add_process(struct text *out)
+void
+metrics_peer_clock(const char *system, int64_t date)
 {
+	int64_t apart = date - clock_unix();
+	char labels[80];
+
+	if (!date)
+		return;
+	/* The header has whole seconds: one of difference is none. */
+	apart = apart < 0 ? -apart : apart;
+	snprintf(labels, sizeof(labels), "peer=\"%s\"", system);
+	metric_set_labels(&metric_clock_skew, labels,
+			  (uint64_t)(apart > 1 ? apart : 0) * 1000000);
+}
+
+void
+metrics_copy(void)
+{
+	enum { RUNNING, QUEUED };
 	struct lane_stats stats;
 
 	lane_stats(&stats);
-	head(out, "bridge_lanes_running", "gauge", "Records being worked on.");
-	text_addf(out, "bridge_lanes_running %d\n", stats.running);
-	head(out, "bridge_leading", "gauge", "1 in the process that leads: it subscribes.");
-	text_addf(out, "bridge_leading %d\n", stats.leading);
-	head(out, "bridge_system_restored", "gauge",
-	     "1 when it was restored from a backup and nobody has accepted that.");
-	for (int i = 0; i < bridge.system_count; i++)
-		text_addf(out, "bridge_system_restored{target=\"%s\"} %d\n",
-			  bridge.systems[i].name, bridge.systems[i].restored);
-	head(out, "bridge_breaker_state", "gauge", "0 closed, 1 open or paused, 2 probing.");
-	for (int i = 0; i < bridge.system_count; i++) {
-		const struct bridge_system *system = &bridge.systems[i];
+	metric_set(&metric_lanes, RUNNING, (uint64_t)stats.running);
+	metric_set(&metric_lanes, QUEUED,
+		   (uint64_t)(stats.held > stats.running ? stats.held - stats.running : 0));
+	metric_set(&metric_leading, 0, stats.leading);
+	metric_set(&metric_shards, 0, (uint64_t)shard_stats()->held);
+	metric_set(&metric_processes, 0, (uint64_t)shard_stats()->processes);
+}
 
-		text_addf(out, "bridge_breaker_state{target=\"%s\"} %d\n", system->name,
-			  system->paused_until ? 1 : (int)system->breaker.state);
+/* ---- asked when a page is wanted ---- */
+
+static void
+ask_states(struct request *rq)
+{
+	struct rows *rows = db_all(rq, sql_states);
+
+	for (int i = 0; i < rows_count(rows); i++) {
+		struct row *row = rows_at(rows, i);
+		int n = (int)row_id(row, "n");
+		uint64_t count = (uint64_t)row_id(row, "count");
+
+		if (n < 3)
+			metric_set(&metric_inbox, n, count);
+		else
+			metric_set(&metric_dlq, n - 3, count);
 	}
 }
 
-static void
-add_shards(struct text *out)
+static uint64_t
+breaker_number(const char *state)
 {
-	const struct shard_stats *stats = shard_stats();
+	static const char *const states[] = { "closed", "open", "probing", "paused" };
+	uint64_t n = 0;
 
-	head(out, "bridge_shards_held", "gauge", "Parts of the records that this process works.");
-	text_addf(out, "bridge_shards_held %d\n", stats->held);
-	head(out, "bridge_processes", "gauge", "Processes that share the work.");
-	text_addf(out, "bridge_processes %d\n", stats->processes);
-	head(out, "bridge_shards_taken_total", "counter", "Shards that this process took over.");
-	text_addf(out, "bridge_shards_taken_total %lu\n", stats->taken);
-	head(out, "bridge_claims_fenced_total", "counter",
-	     "Outcomes refused because the shard had another worker by then.");
-	text_addf(out, "bridge_claims_fenced_total %lu\n", stats->fenced);
-	head(out, "bridge_sessions_ended_total", "counter",
-	     "Sessions of frozen bridge processes that this one ended.");
-	text_addf(out, "bridge_sessions_ended_total %lu\n", stats->ended);
-}
-
-static void
-add_retries(struct text *out)
-{
-	head(out, "bridge_retry_budget_tokens", "gauge",
-	     "Retries that may go to the target now, from this process.");
-	for (int i = 0; i < bridge.system_count; i++)
-		text_addf(out, "bridge_retry_budget_tokens{target=\"%s\"} %d\n",
-			  bridge.systems[i].name,
-			  budget_left(&bridge.systems[i].budget, clock_ms()));
-	head(out, "bridge_retries_total", "counter", "Calls that failed and are tried again.");
-	for (int class = 0; class < RETRY_CLASSES; class++)
-		text_addf(out, "bridge_retries_total{class=\"%s\"} %lu\n",
-			  retry_class_names[class], system_retries[class]);
+	while (n < 3 && strcmp(states[n], state) != 0)
+		n++;
+	return n;
 }
 
 void
 status_metrics(struct request *rq, struct text *out)
 {
-	struct rows *states;
+	const struct bridge all = bridge;   /* a reload may come while this waits */
 
-	add_latency(out);
-	add_process(out);
-	add_shards(out);
-	add_retries(out);
-	states = db_all(rq, sql_states);
-	head(out, "bridge_messages", "gauge", "Messages that need something, by state.");
-	for (int i = 0; i < rows_count(states); i++)
-		text_addf(out, "bridge_messages{state=\"%s\"} %s\n", row_at(rows_at(states, i), 0),
-			  row_at(rows_at(states, i), 1));
-	head(out, "bridge_oldest_age_seconds", "gauge", "Age of the oldest unfinished message.");
-	text_addf(out, "bridge_oldest_age_seconds %s\n", row_text(db_one(rq, sql_oldest), "age"));
+	ask_states(rq);
+	metric_set(&metric_inbox_age, 0, (uint64_t)row_id(db_one(rq, sql_oldest), "age"));
+	metric_set(&metric_blocked, 0, (uint64_t)row_id(db_one(rq, sql_blocked), "count"));
+	for (int i = 0; i < all.system_count; i++) {
+		const struct bridge_system *system = &all.systems[i];
+		const char *target = arena_printf(&rq->arena, "target=\"%s\"", system->name);
+		struct told told;
+
+		told_read(rq, system, &told);
+		metric_set_labels(&metric_breaker, target, breaker_number(told.breaker));
+		metric_set_labels(&metric_budget, target,
+				  (uint64_t)budget_left(&system->budget, clock_ms()));
+		metric_set_labels(&metric_restored,
+				  arena_printf(&rq->arena, "system=\"%s\"", system->name),
+				  system->restored);
+	}
 	reconcile_metrics(rq, out);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "db/db.h"
@@ -12,6 +13,7 @@
 #include "finish.sql.h"
 #include "lane.h"
 #include "links.h"
+#include "metrics.h"
 #include "shard.h"
 #include "sweep.h"
 
@@ -27,10 +29,6 @@ static const char *const state_names[] = {
 	[STATE_REJECTED] = "rejected", [STATE_DEAD] = "dead",
 };
 
-const double latency_bounds[LATENCY_BUCKETS] = {
-	0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30,
-};
-static struct latency latency;
 struct parked outcome_parked = { .waiting = true, .rejected = true };
 
 const char *
@@ -39,25 +37,13 @@ state_name(enum message_state state)
 	return state_names[state];
 }
 
-const struct latency *
-outcome_latency(void)
-{
-	return &latency;
-}
-
 static void
 count_latency(const char *seconds)
 {
 	double value = seconds ? strtod(seconds, NULL) : 0;
-	int i = 0;
 
-	if (!seconds)
-		return;
-	while (i < LATENCY_BUCKETS && value > latency_bounds[i])
-		i++;
-	latency.counts[i]++;
-	latency.count++;
-	latency.sum += value;
+	if (seconds)
+		metric_time(&metric_effect_latency, 0, value > 0 ? (uint64_t)(value * 1e6) : 0);
 }
 
 /* References hold no quotes (see ref_parse); NULL unless rejected. A refused repair is not taken up
@@ -177,6 +163,7 @@ write_row(struct request *rq, void *arg)
 void
 outcome_write(struct request *rq, struct delivery *d)
 {
+	uint64_t began = clock_us();
 	char ref[REF_MAX];
 
 	if (!request_run(rq, write_row, d)) {
@@ -184,6 +171,8 @@ outcome_write(struct request *rq, struct delivery *d)
 		log_fault(rq, "outcome");
 		return;
 	}
+	metrics_stage(STAGE_FINISH, began);
+	metrics_outcome(d);
 	message_ref(d->message, ref);
 	if (d->state == STATE_REJECTED || d->state == STATE_DEAD)
 		log_warn("message refused", "route", d->message->route->name, "record", ref,

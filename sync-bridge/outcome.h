@@ -19,14 +19,4 @@ struct parked {
 };
 extern struct parked outcome_parked;
 
-/* Seconds from the source's commit to the effect, as a histogram, for /metrics. */
-#define LATENCY_BUCKETS 14
-extern const double latency_bounds[LATENCY_BUCKETS];
-struct latency {
-	unsigned long counts[LATENCY_BUCKETS + 1];
-	unsigned long count;
-	double sum;
-};
-const struct latency *outcome_latency(void);
-
 #endif

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/coro.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/text.h"
 #include "bridge.h"
 #include "db/db.h"
@@ -61,6 +62,13 @@ static struct {
 	int running;
 	enum holder holder;        /* as of the last look */
 } shards[SHARDS];
+
+static METRIC(metric_taken, .name = "bridge_shards_taken_total", .type = METRIC_COUNTER,
+	      .help = "Shards that a process took over.");
+static METRIC(metric_fenced, .name = "bridge_claims_fenced_total", .type = METRIC_COUNTER,
+	      .help = "Outcomes refused because the shard had another worker by then.");
+static METRIC(metric_ended, .name = "bridge_sessions_ended_total", .type = METRIC_COUNTER,
+	      .help = "Sessions of frozen bridge processes that were ended.");
 
 static struct event *timer;
 static struct shard_stats stats;
@@ -160,7 +168,7 @@ shard_ended(int shard)
 void
 shard_fenced(int shard)
 {
-	stats.fenced++;
+	metric_add(&metric_fenced, 0, 1);
 	log_warn("an outcome was refused: the shard has another worker", "shard", log_num(shard),
 		 NULL);
 	look_in(0);
@@ -256,7 +264,7 @@ take(struct request *rq, int count)
 		shards[n].term = row_id(row, "term");
 		shards[n].giving = false;
 		shards[n].holder = HOLDER_SELF;
-		stats.taken++;
+		metric_add(&metric_taken, 0, 1);
 	}
 	if (rows_any(rows))
 		lane_sweep_soon(0);
@@ -342,7 +350,7 @@ end_frozen(struct request *rq, const struct row *row)
 	log_warn("ends the session of a bridge process that does nothing", "pid",
 		 row_text(row, "pid"), "silent_ms", row_text(row, "silent"), NULL);
 	ask(rq, sql_end, P_ID(row_id(row, "pid")));
-	stats.ended++;
+	metric_add(&metric_ended, 0, 1);
 }
 
 static void

@@ -47,7 +47,6 @@ void shard_stop(void);
 struct shard_stats {
 	int held;                   /* by this process */
 	int processes;              /* that share the work, as of the last look */
-	unsigned long taken, fenced, ended;
 };
 const struct shard_stats *shard_stats(void);
 

@@ -12,6 +12,7 @@
 #include "epoch.h"
 #include "http/client.h"
 #include "lane.h"
+#include "metrics.h"
 #include "pause.h"
 
 #define PAUSE_MS 10000
@@ -20,11 +21,9 @@
 #define REASON_MAX 1800
 #define HELD_MS 1000
 
-unsigned long system_retries[RETRY_CLASSES];
-const char *const retry_class_names[RETRY_CLASSES] = {
-	[RETRY_UNREACHABLE] = "unreachable", [RETRY_SERVER_ERROR] = "server_error",
-	[RETRY_THROTTLED] = "throttled", [RETRY_CONFLICT] = "conflict",
-};
+static METRIC(metric_retries, .name = "bridge_retries_total", .type = METRIC_COUNTER,
+	      .label = "class", .values = "unreachable server_error throttled conflict",
+	      .help = "Calls of messages that failed and are tried again.");
 
 bool
 system_ready(const struct bridge_system *system)
@@ -256,15 +255,16 @@ may_go(struct request *rq, struct bridge_system *system, struct call *call, bool
 void
 system_count_retry(const struct call *call)
 {
-	enum retry_class class = RETRY_CONFLICT;
+	enum { UNREACHABLE, SERVER_ERROR, THROTTLED, CONFLICT };
+	int class = CONFLICT;
 
 	if (call->status == 0)
-		class = RETRY_UNREACHABLE;
+		class = UNREACHABLE;
 	else if (call->status == 429)
-		class = RETRY_THROTTLED;
+		class = THROTTLED;
 	else if (call->status >= 500)
-		class = RETRY_SERVER_ERROR;
-	system_retries[class]++;
+		class = SERVER_ERROR;
+	metric_add(&metric_retries, class, 1);
 }
 
 void
@@ -281,6 +281,8 @@ system_call(struct request *rq, struct bridge_system *system, struct call *call)
 	send_call(rq, system, call, &http);
 	call->status = http.status;
 	call->retry_after = http.retry_after;
+	call->replayed = http.replayed;
+	metrics_peer_clock(system->name, http.date);
 	if (http.status == 0) {
 		call->result = CALL_LATER;
 		call->code = "unavailable";

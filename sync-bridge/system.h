@@ -34,6 +34,7 @@ struct call {
 	const char *text;            /* of a raw call, NUL-terminated; NULL otherwise */
 	const char *code, *reason, *remedy;
 	int retry_after;             /* seconds */
+	bool replayed;               /* it was done before: the answer is of then */
 };
 
 /* Yields. Never fails by unwinding. Strings live in the request's arena. */
@@ -41,10 +42,6 @@ void system_call(struct request *rq, struct bridge_system *system, struct call *
 
 /* A message's call failed and will be tried again: counted by class, for /metrics. */
 void system_count_retry(const struct call *call);
-enum retry_class { RETRY_UNREACHABLE, RETRY_SERVER_ERROR, RETRY_THROTTLED, RETRY_CONFLICT,
-		   RETRY_CLASSES };
-extern unsigned long system_retries[RETRY_CLASSES];
-extern const char *const retry_class_names[RETRY_CLASSES];
 
 /* Whether a call would go out now. */
 bool system_ready(const struct bridge_system *system);

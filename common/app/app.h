@@ -42,8 +42,11 @@ struct daemon {
 	int (*command)(int argc, char **argv);
 	/* On SIGHUP, on the loop: reread files. NULL: nothing. */
 	void (*reload)(struct app *app);
-	/* Adds lines of its own to /metrics. Yields; may fail. NULL: none. */
+	/* Before a page of /metrics: asks for its gauges; lines it adds come last. Yields; may
+	 * fail. NULL: none. */
 	void (*metrics)(struct request *rq, struct text *out);
+	/* Twice a second, on the loop: sets the gauges of this process. NULL: none. */
+	void (*tick)(void);
 };
 
 struct app {

@@ -139,9 +139,23 @@ set_number(const struct option *option, const char *value)
 	return NULL;
 }
 
-static const char *
-read_secret(const char *path, char **secret)
+const char *
+config_credential(const char *name)
 {
+	static char path[PATH_MAX];
+	const char *folder = getenv("CREDENTIALS_DIRECTORY");
+
+	if (!folder || !*folder || strchr(name, '/'))
+		return NULL;
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return path;
+}
+
+static const char *
+read_secret(const char *name, char **secret)
+{
+	const char *credential = config_credential(name);
+	const char *path = credential ? credential : name;
 	char content[SECRET_MAX_LENGTH];
 	FILE *file = fopen(path, "re");
 	size_t length;

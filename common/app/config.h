@@ -3,7 +3,8 @@
  * --help, docs/CONFIG.md (--config-doc), parsing and validation come from the rows. A value that
  * does not fit stops the start naming the file and line (or the flag, or the variable), the
  * option and the reason. The INI file has "name = value" lines, # comments and no sections; an
- * unknown name in it is refused. A value "@/path" of a secret option is read from that file.
+ * unknown name in it is refused. A value "@/path" of a secret option is read from that file,
+ * "@name" from the folder of the unit's credentials when systemd gave one.
  */
 #ifndef APP_CONFIG_H
 #define APP_CONFIG_H
@@ -38,5 +39,9 @@ struct option {
  * that is no flag. */
 int config_load(const struct option *common, const struct option *own, const char *env_prefix,
 		const char *usage, int argc, char **argv);
+
+/* Where "@name" is read from: name in $CREDENTIALS_DIRECTORY, if that is set and name has no
+ * slash; otherwise NULL. Valid until the next call. */
+const char *config_credential(const char *name);
 
 #endif

@@ -135,7 +135,7 @@ run_attempts(struct request *rq, struct call *call)
 			return true;
 		if (!rq->fault.rerun || i == ATTEMPTS)
 			return false;
-		metrics_rerun();
+		metric_add(&metric_db_reruns, 0, 1);
 		coro_sleep((uint64_t)(i * 5));
 		reset(rq);
 	}
@@ -146,9 +146,9 @@ static void
 count_refused(struct request *rq, enum fault_code code)
 {
 	if (code == ERR_RATE_LIMITED) {
-		metrics_rejected(REJECTED_RATE);
+		metric_add(&metric_http_rejected, REJECTED_RATE, 1);
 	} else if (code == ERR_UNAUTHENTICATED || code == ERR_BAD_SIGNATURE) {
-		metrics_rejected(REJECTED_AUTH);
+		metric_add(&metric_http_rejected, REJECTED_AUTH, 1);
 		if (!is_loopback(rq->http->peer))
 			ratelimit_take(&anonymous_limit, rq->http->peer, clock_ms());
 	}

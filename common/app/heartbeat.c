@@ -2,9 +2,10 @@
 #include "app/heartbeat.h"
 
 #include <event2/event.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "app/metrics.h"
+#include "app/notify.h"
 #include "base/clock.h"
 #include "base/coro.h"
 #include "base/log.h"
@@ -18,6 +19,7 @@ static int parent = -1;
 static uint64_t last_us;
 static uint64_t lags[WINDOW];
 static int slot;
+static bool ready_due; /* to be said, once somebody listens */
 
 static void
 tell(char what)
@@ -27,7 +29,11 @@ tell(char what)
 		if (write(parent, &what, 1) < 0)
 			return;
 	} else {
-		sd_notify(0, what == HEARTBEAT_READY ? "READY=1" : "WATCHDOG=1");
+		ready_due = what == HEARTBEAT_READY || ready_due;
+		if (ready_due)
+			ready_due = !notify("READY=1");
+		else
+			notify("WATCHDOG=1");
 	}
 }
 
@@ -41,6 +47,7 @@ beat(evutil_socket_t fd, short what, void *arg)
 	slot = (slot + 1) % WINDOW;
 	last_us = now;
 	tell(HEARTBEAT_BEAT);
+	metrics_tick();
 }
 
 void
@@ -57,11 +64,21 @@ heartbeat_start(int pipe)
 	tell(HEARTBEAT_READY);
 }
 
+/* A worker's parent has said the first half for all. */
+void
+heartbeat_reload(bool done)
+{
+	if (done)
+		tell(HEARTBEAT_READY);
+	else if (parent < 0)
+		notify_reloading();
+}
+
 void
 heartbeat_stop(void)
 {
 	if (parent < 0)
-		sd_notify(0, "STOPPING=1");
+		notify("STOPPING=1");
 }
 
 bool

@@ -8,6 +8,8 @@
 /* Starts the timer and says "ready". pipe: to the supervising parent, which speaks to systemd for
  * all its workers; -1: this process does. */
 void heartbeat_start(int pipe);
+/* Says "reloading", and once it is done "ready". */
+void heartbeat_reload(bool done);
 /* Says "stopping". */
 void heartbeat_stop(void);
 

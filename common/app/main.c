@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "app/app.h"
@@ -17,6 +19,7 @@
 #include "app/webhooks.h"
 #include "app/workers.h"
 #include "base/log.h"
+#include "base/metric.h"
 
 /* A database that is being restarted is waited for so often. */
 #define DATABASE_RETRY_MS 200
@@ -148,6 +151,19 @@ build_routes(const struct daemon *daemon)
 	router_each(app.router, fill_roles, NULL);
 }
 
+/* With socket activation the socket outlives us: who connects while we are restarted waits. */
+static void
+take_socket(void)
+{
+	int count = sd_listen_fds(1);
+
+	if (count == 0)
+		return;
+	if (count != 1 || sd_is_socket(SD_LISTEN_FDS_START, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
+		die("expected one listening stream socket, was given %d sockets", count);
+	settings.socket = SD_LISTEN_FDS_START;
+}
+
 int
 app_main(const struct daemon *daemon, int argc, char **argv)
 {
@@ -178,6 +194,8 @@ app_main(const struct daemon *daemon, int argc, char **argv)
 	status = command_run(&app, &handled);
 	if (handled)
 		return status;
+	take_socket();
+	metric_share((int)settings.workers);
 	return settings.workers > 1 ? workers_run(&app, (int)settings.workers)
-				    : process_serve(&app, -1);
+				    : process_serve(&app, -1, 0);
 }

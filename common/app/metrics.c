@@ -1,12 +1,14 @@
-/* common/app/metrics.c -- counts requests and writes the Prometheus page. */
+/* common/app/metrics.c -- copies numbers that others keep, asks the database, writes the page. */
 #include "app/metrics.h"
 
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
-#include <time.h>
+#include <sys/time.h>
 #include <unistd.h>
+#define uthash_fatal(message) abort()
 #include <uthash.h>
 
 #include "app/heartbeat.h"
@@ -18,266 +20,303 @@
 #include "base/text.h"
 #include "event/sender.h"
 #include "http/server.h"
+#include "vitals.sql.h"
 
-static const unsigned bucket_us[] = { 500,    1000,   2500,   5000,    10000,   25000,   50000,
-				      100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000 };
-#define BUCKETS (sizeof(bucket_us) / sizeof(bucket_us[0]))
 #define CODES 24
 
-/* All requests of one route. */
+static const char sql_dead[] =
+	"SELECT relname AS name, n_dead_tup AS dead FROM pg_stat_user_tables"
+	" WHERE schemaname = current_schema()";
+
+/* All requests of one route and method. */
 struct series {
 	const struct route *route;
+	const char *method;
 	struct {
 		int status;
-		unsigned long count;
+		uint64_t *at;
 	} codes[CODES];
-	unsigned long buckets[BUCKETS + 1];
-	uint64_t sum_us;
+	uint64_t *durations;
 	UT_hash_handle hh;
 };
 
 static struct series *all_series;
-static unsigned long rejected[REJECTED_COUNT], reruns;
+static uint64_t cpu_seen_us;
 
+/* ---- requests ---- */
+
+/* Methods are few and their names literals; without a route each has a series of its own. */
 static struct series *
-series_of(const struct route *route)
+series_of(const struct route *route, const char *method)
 {
+	const void *key = route ? (const void *)route : (const void *)method;
 	struct series *series;
+	char labels[200];
 
-	HASH_FIND_PTR(all_series, &route, series);
+	HASH_FIND_PTR(all_series, &key, series);
 	if (series)
 		return series;
 	series = calloc(1, sizeof(*series));
 	if (!series)
 		die("out of memory");
-	series->route = route;
+	series->route = key;
+	series->method = method;
+	snprintf(labels, sizeof(labels), "route=\"%s\",method=\"%s\"",
+		 route ? route->pattern : "none", method);
+	series->durations = metric_series(&metric_http_duration, labels);
 	HASH_ADD_PTR(all_series, route, series);
 	return series;
+}
+
+static uint64_t *
+code_of(struct series *series, const struct route *route, int status)
+{
+	char labels[220];
+	int i = 0;
+
+	while (i < CODES - 1 && series->codes[i].status != status && series->codes[i].status)
+		i++;
+	if (!series->codes[i].status) {
+		series->codes[i].status = status;
+		snprintf(labels, sizeof(labels), "route=\"%s\",method=\"%s\",code=\"%d\"",
+			 route ? route->pattern : "none", series->method, status);
+		series->codes[i].at = metric_series(&metric_http_requests, labels);
+	}
+	return series->codes[i].at;
 }
 
 void
 metrics_request(const struct route *route, const char *method, int status, uint64_t us)
 {
-	struct series *series = series_of(route);
-	size_t bucket = 0;
+	struct series *series = series_of(route, method);
 
-	for (int i = 0; i < CODES; i++) {
-		if (series->codes[i].status != status && series->codes[i].status != 0)
-			continue;
-		series->codes[i].status = status;
-		series->codes[i].count++;
-		break;
-	}
-	while (bucket < BUCKETS && us > bucket_us[bucket])
-		bucket++;
-	series->buckets[bucket]++;
-	series->sum_us += us;
+	metric_count(code_of(series, route, status), 1);
+	metric_observe(&metric_http_duration, series->durations, us);
 }
 
-void
-metrics_rejected(enum rejected reason)
-{
-	rejected[reason]++;
-}
+/* ---- what others keep ---- */
 
-void
-metrics_rerun(void)
+/* Adds what came since the last time, so that the sum survives the process. */
+static void
+follow(struct metric *metric, int value, unsigned long now)
 {
-	reruns++;
+	static struct {
+		const struct metric *metric;
+		int value;
+		unsigned long seen;
+	} followed[32];
+	int i = 0;
+
+	while (followed[i].metric && (followed[i].metric != metric || followed[i].value != value))
+		i++;
+	followed[i].metric = metric;
+	followed[i].value = value;
+	metric_add(metric, value, now - followed[i].seen);
+	followed[i].seen = now;
 }
 
 static void
-head(struct text *out, const char *name, const char *type, const char *help)
-{
-	text_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void
-number(struct text *out, const char *name, const char *type, const char *help, double value)
-{
-	head(out, name, type, help);
-	text_addf(out, "%s %.15g\n", name, value);
-}
-
-static void
-series_labels(const struct series *series, char *labels, size_t size)
-{
-	snprintf(labels, size, "route=\"%s\",method=\"%s\"",
-		 series->route ? series->route->pattern : "none",
-		 series->route ? series->route->method : "none");
-}
-
-static void
-write_durations(struct text *out, const struct series *series, const char *labels)
-{
-	unsigned long below = 0;
-
-	for (size_t i = 0; i <= BUCKETS; i++) {
-		below += series->buckets[i];
-		text_addf(out, "http_request_duration_seconds_bucket{%s,le=\"", labels);
-		if (i < BUCKETS)
-			text_addf(out, "%g", bucket_us[i] / 1e6);
-		else
-			text_add(out, "+Inf");
-		text_addf(out, "\"} %lu\n", below);
-	}
-	text_addf(out, "http_request_duration_seconds_sum{%s} %.6f\n", labels,
-		  (double)series->sum_us / 1e6);
-	text_addf(out, "http_request_duration_seconds_count{%s} %lu\n", labels, below);
-}
-
-static void
-write_requests(struct text *out)
-{
-	struct series *series, *next;
-	char labels[512];
-
-	head(out, "http_requests_total", "counter", "Requests answered.");
-	HASH_ITER(hh, all_series, series, next)
-	{
-		series_labels(series, labels, sizeof(labels));
-		for (int i = 0; i < CODES && series->codes[i].status; i++)
-			text_addf(out, "http_requests_total{%s,code=\"%d\"} %lu\n", labels,
-				  series->codes[i].status, series->codes[i].count);
-	}
-	head(out, "http_request_duration_seconds", "histogram", "Time from arrival to reply.");
-	HASH_ITER(hh, all_series, series, next)
-	{
-		series_labels(series, labels, sizeof(labels));
-		write_durations(out, series, labels);
-	}
-}
-
-static void
-write_server(struct text *out)
+copy_server(void)
 {
 	struct http_server_stats stats;
 
 	http_server_stats(process_server(), &stats);
-	number(out, "http_connections", "gauge", "Open connections.",
-	       http_server_connections(process_server()));
-	head(out, "http_rejected_total", "counter", "Requests and connections refused early.");
-	text_addf(out,
-		  "http_rejected_total{reason=\"smuggle\"} "
-		  "%lu\nhttp_rejected_total{reason=\"slow\"} %lu\n"
-		  "http_rejected_total{reason=\"size\"} %lu\nhttp_rejected_total{reason=\"conn\"} "
-		  "%lu\n"
-		  "http_rejected_total{reason=\"rate\"} %lu\nhttp_rejected_total{reason=\"auth\"} "
-		  "%lu\n",
-		  stats.refused_smuggle, stats.refused_slow, stats.refused_size,
-		  stats.refused_connection, rejected[REJECTED_RATE], rejected[REJECTED_AUTH]);
-	head(out, "idempotency_hits_total", "counter", "Requests whose Idempotency-Key was known.");
-	text_addf(out,
-		  "idempotency_hits_total{result=\"replay\"} %lu\n"
-		  "idempotency_hits_total{result=\"mismatch\"} %lu\n"
-		  "idempotency_hits_total{result=\"inflight\"} %lu\n",
-		  idempotency_stats.replay, idempotency_stats.mismatch, idempotency_stats.inflight);
+	follow(&metric_http_rejected, REJECTED_SMUGGLE, stats.refused_smuggle);
+	follow(&metric_http_rejected, REJECTED_SLOW, stats.refused_slow);
+	follow(&metric_http_rejected, REJECTED_SIZE, stats.refused_size);
+	follow(&metric_http_rejected, REJECTED_CONN, stats.refused_connection);
+	metric_set(&metric_http_connections, 0,
+		   (uint64_t)http_server_connections(process_server()));
+	follow(&metric_idempotency_hits, HIT_REPLAY, idempotency_stats.replay);
+	follow(&metric_idempotency_hits, HIT_MISMATCH, idempotency_stats.mismatch);
+	follow(&metric_idempotency_hits, HIT_INFLIGHT, idempotency_stats.inflight);
 }
 
 static void
-write_database(struct text *out)
+copy_database(void)
 {
 	struct db_stats stats;
 
 	db_stats(app_current()->db, &stats);
-	head(out, "db_pool_connections", "gauge", "Connections to PostgreSQL.");
-	text_addf(out,
-		  "db_pool_connections{state=\"shared\"} "
-		  "%d\ndb_pool_connections{state=\"leased_idle\"} %d\n"
-		  "db_pool_connections{state=\"leased_busy\"} %d\n",
-		  stats.shared_up, stats.leased_up - stats.leased_busy, stats.leased_busy);
-	number(out, "db_waiting", "gauge", "Requests waiting for a connection.", stats.waiting);
-	number(out, "db_reconnects_total", "counter", "Connections opened again.",
-	       (double)stats.reconnects);
-	number(out, "db_statements_total", "counter", "Statements sent.", (double)stats.statements);
-	number(out, "db_transactions_total", "counter", "Transactions begun.",
-	       (double)stats.transactions);
-	number(out, "db_reruns_total", "counter",
-	       "Requests run again after a deadlock or the like.", (double)reruns);
+	metric_set(&metric_db_pool, POOL_SHARED, (uint64_t)stats.shared_up);
+	metric_set(&metric_db_pool, POOL_IDLE, (uint64_t)(stats.leased_up - stats.leased_busy));
+	metric_set(&metric_db_pool, POOL_BUSY, (uint64_t)stats.leased_busy);
+	metric_set(&metric_db_waiting, 0, (uint64_t)stats.waiting);
+	follow(&metric_db_reconnects, 0, stats.reconnects);
+	follow(&metric_db_statements, 0, stats.statements);
+	follow(&metric_db_transactions, 0, stats.transactions);
 }
 
 static void
-write_outbox(struct request *rq, void *arg)
+copy_sender(void)
 {
-	struct text *out = arg;
 	struct sender_stats stats;
 
-	sender_stats(rq, &stats);
-	number(out, "outbox_pending", "gauge", "Webhook deliveries not done yet.",
-	       (double)stats.pending);
-	number(out, "outbox_oldest_age_seconds", "gauge", "Age of the oldest one.",
-	       stats.oldest_age_s);
-	number(out, "outbox_delivered_total", "counter", "Deliveries done by this process.",
-	       (double)stats.delivered);
-	head(out, "outbox_delivery_attempts_total", "counter", "Attempts by this process.");
-	text_addf(out,
-		  "outbox_delivery_attempts_total{outcome=\"ok\"} %lu\n"
-		  "outbox_delivery_attempts_total{outcome=\"failed\"} %lu\n",
-		  stats.attempts_ok, stats.attempts_failed);
-	number(out, "outbox_in_flight", "gauge", "Deliveries being sent.", stats.in_flight);
-	number(out, "outbox_sender_elected", "gauge", "1 in the process that sends.",
-	       stats.elected);
-	head(out, "outbox_breakers", "gauge", "Circuit breakers of webhooks.");
-	text_addf(out,
-		  "outbox_breakers{state=\"closed\"} %d\noutbox_breakers{state=\"open\"} %d\n"
-		  "outbox_breakers{state=\"probing\"} %d\n",
-		  stats.breakers_closed, stats.breakers_open, stats.breakers_probing);
+	sender_counts(&stats);
+	follow(&metric_outbox_delivered, 0, stats.delivered);
+	follow(&metric_outbox_attempts, ATTEMPT_OK, stats.attempts_ok);
+	follow(&metric_outbox_attempts, ATTEMPT_FAILED, stats.attempts_failed);
+	metric_set(&metric_outbox_in_flight, 0, (uint64_t)stats.in_flight);
+	metric_set(&metric_outbox_elected, 0, stats.elected);
+	metric_set(&metric_outbox_breakers, BREAKERS_CLOSED, (uint64_t)stats.breakers_closed);
+	metric_set(&metric_outbox_breakers, BREAKERS_OPEN, (uint64_t)stats.breakers_open);
+	metric_set(&metric_outbox_breakers, BREAKERS_PROBING, (uint64_t)stats.breakers_probing);
 }
 
-static long
-resident_bytes(void)
+static void
+copy_memory(void)
 {
 	FILE *file = fopen("/proc/self/statm", "re");
-	long total = 0, resident = 0;
+	unsigned long total = 0, resident = 0;
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 
 	if (!file)
-		return 0;
-	if (fscanf(file, "%ld %ld", &total, &resident) != 2)
-		resident = 0;
+		return;
+	if (fscanf(file, "%lu %lu", &total, &resident) == 2) {
+		metric_set(&metric_virtual, 0, total * page);
+		metric_set(&metric_resident, 0, resident * page);
+	}
 	fclose(file);
-	return resident * sysconf(_SC_PAGESIZE);
 }
 
-static int
-open_files(void)
+static void
+copy_files(void)
 {
 	DIR *folder = opendir("/proc/self/fd");
-	int count = 0;
+	struct rlimit limit;
+	uint64_t count = 0;
 
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+		metric_set(&metric_max_fds, 0, limit.rlim_cur);
 	if (!folder)
-		return 0;
+		return;
 	while (readdir(folder))
 		count++;
 	closedir(folder);
-	return count - 3; /* ".", ".." and the folder itself */
+	metric_set(&metric_open_fds, 0, count - 3);   /* ".", ".." and the folder itself */
 }
 
 static void
-write_process(struct text *out)
+copy_process(void)
 {
 	struct rusage usage;
+	struct timeval sum;
+	uint64_t us;
 
 	getrusage(RUSAGE_SELF, &usage);
-	number(out, "process_cpu_seconds_total", "counter", "User and system time.",
-	       (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-		       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
-	number(out, "process_resident_memory_bytes", "gauge", "Resident memory.",
-	       (double)resident_bytes());
-	number(out, "process_open_fds", "gauge", "Open file descriptors.", open_files());
-	number(out, "process_start_time_seconds", "gauge", "Start, in seconds since 1970.",
-	       (double)process_started());
-	number(out, "event_loop_lag_seconds", "gauge",
-	       "Longest delay of the loop in the last 10 s.", (double)heartbeat_lag_us() / 1e6);
-	number(out, "coroutines", "gauge", "Coroutines alive.", coro_count());
-	number(out, "log_lines_dropped_total", "counter", "Log lines nobody took.",
-	       (double)log_dropped());
-	head(out, "build_info", "gauge", "Version of this program.");
-	text_addf(out, "build_info{service=\"%s\",version=\"%s\"} 1\n", app_current()->daemon->name,
-		  DOVETAIL_VERSION);
+	timeradd(&usage.ru_utime, &usage.ru_stime, &sum);
+	us = (uint64_t)sum.tv_sec * 1000000 + (uint64_t)sum.tv_usec;
+	metric_add(&metric_cpu, 0, us - cpu_seen_us);
+	cpu_seen_us = us;
+	metric_set(&metric_start_time, 0, (uint64_t)process_started());
+	metric_set(&metric_coroutines, 0, (uint64_t)coro_count());
+	follow(&metric_log_dropped, 0, log_dropped());
+	metric_set(&metric_loop_lag, 0, heartbeat_lag_us());
+}
+
+void
+metrics_tick(void)
+{
+	static unsigned turn;
+
+	copy_server();
+	copy_database();
+	copy_sender();
+	copy_process();
+	if (app_current()->daemon->tick)
+		app_current()->daemon->tick();
+	/* Reading /proc costs the most. */
+	if (turn++ % 10 == 0) {
+		copy_memory();
+		copy_files();
+	}
+}
+
+void
+metrics_start(int process)
+{
+	char labels[100];
+
+	metric_attach(process);
+	snprintf(labels, sizeof(labels), "service=\"%s\",version=\"%s\"",
+		 app_current()->daemon->name, DOVETAIL_VERSION);
+	metric_set_labels(&metric_build, labels, 1);
+}
+
+/* ---- what the database knows ---- */
+
+static void
+ask_outbox(struct request *rq, void *arg)
+{
+	struct sender_stats stats;
+
+	sender_stats(rq, &stats);
+	metric_set(&metric_outbox_pending, 0, (uint64_t)stats.pending);
+	metric_set(&metric_outbox_age, 0, (uint64_t)(stats.oldest_age_s * 1e6));
+}
+
+/* Whose start cannot be seen has been there for as long as it is known here. */
+static uint64_t
+xmin_age_us(const struct row *vitals)
+{
+	static char seen[24];
+	static uint64_t since_us;
+	const char *xmin = row_text(vitals, "xmin");
+	uint64_t told = (uint64_t)row_id(vitals, "xmin_us");
+	uint64_t known;
+
+	if (!xmin) {
+		seen[0] = '\0';
+		return 0;
+	}
+	if (strcmp(seen, xmin) != 0) {
+		snprintf(seen, sizeof(seen), "%s", xmin);
+		since_us = clock_us();
+	}
+	known = clock_us() - since_us;
+	return told > known ? told : known;
+}
+
+static uint64_t
+wall_us(void)
+{
+	struct timeval now;
+
+	gettimeofday(&now, NULL);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_usec;
 }
 
 static void
-write_daemon(struct request *rq, void *arg)
+ask_vitals(struct request *rq, void *arg)
+{
+	uint64_t began = wall_us();
+	struct row *vitals = db_one(rq, sql_vitals);
+	uint64_t middle = began + (wall_us() - began) / 2;
+	uint64_t theirs = (uint64_t)row_id(vitals, "now_us");
+
+	metric_set_labels(&metric_clock_skew, "peer=\"database\"",
+			  theirs > middle ? theirs - middle : middle - theirs);
+	metric_set(&metric_db_xmin_age, 0, xmin_age_us(vitals));
+	metric_set(&metric_db_notify, 0, (uint64_t)row_id(vitals, "notify"));
+	metric_set(&metric_schema_version, 0, (uint64_t)row_id(vitals, "migrations"));
+}
+
+static void
+ask_tables(struct request *rq, void *arg)
+{
+	struct rows *rows = db_all(rq, sql_dead);
+
+	for (int i = 0; i < rows_count(rows); i++) {
+		struct row *row = rows_at(rows, i);
+
+		metric_set_labels(&metric_db_dead_tuples,
+				  arena_printf(&rq->arena, "table=\"%s\"", row_text(row, "name")),
+				  (uint64_t)row_id(row, "dead"));
+	}
+}
+
+static void
+ask_daemon(struct request *rq, void *arg)
 {
 	app_current()->daemon->metrics(rq, arg);
 }
@@ -286,16 +325,18 @@ void
 metrics_page(struct request *rq)
 {
 	struct text out = text_in(&rq->arena);
+	struct text own = text_in(&rq->arena);
 
-	write_requests(&out);
-	write_server(&out);
-	write_database(&out);
-	write_process(&out);
 	/* Without a database the rest is still worth telling, and at once. */
 	if (db_ready(app_current()->db)) {
-		request_run(rq, write_outbox, &out);
+		request_run(rq, ask_outbox, NULL);
+		request_run(rq, ask_vitals, NULL);
+		request_run(rq, ask_tables, NULL);
 		if (app_current()->daemon->metrics)
-			request_run(rq, write_daemon, &out);
+			request_run(rq, ask_daemon, &own);
 	}
+	metrics_tick();
+	metric_write(&out);
+	text_add(&out, text_str(&own));
 	reply_text(rq, 200, "text/plain; version=0.0.4; charset=utf-8", text_str(&out));
 }

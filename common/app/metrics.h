@@ -1,7 +1,8 @@
-/* common/app/metrics.h -- what this process has counted, and its Prometheus page.
+/* common/app/metrics.h -- fills in what is not counted where it happens, and writes the page.
  *
- * Labels have few values: routes by pattern, never paths or ids. With several workers each
- * process answers for itself.
+ * What is counted is in base/metric_list.h. Numbers that others keep (pool, sender, /proc) are
+ * copied by each process twice a second and before its page; what the database knows is asked
+ * by the process that is asked.
  */
 #ifndef APP_METRICS_H
 #define APP_METRICS_H
@@ -9,13 +10,15 @@
 #include <stdint.h>
 
 #include "app/app.h"
+#include "base/metric_list.h"
 
-enum rejected { REJECTED_RATE, REJECTED_AUTH, REJECTED_COUNT };
-
-/* route is NULL when none was found. */
+/* A request was answered; route is NULL when none was found. */
 void metrics_request(const struct route *route, const char *method, int status, uint64_t us);
-void metrics_rejected(enum rejected reason);
-void metrics_rerun(void);
+
+/* Once the process has its loop and database; process: its number among the workers. */
+void metrics_start(int process);
+/* From the loop's timer. */
+void metrics_tick(void);
 
 /* Handler of GET /metrics. Yields. */
 void metrics_page(struct request *rq);

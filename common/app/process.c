@@ -10,6 +10,7 @@
 #include "app/dispatch.h"
 #include "app/heartbeat.h"
 #include "app/jobs.h"
+#include "app/metrics.h"
 #include "app/settings.h"
 #include "base/clock.h"
 #include "base/coro.h"
@@ -89,7 +90,8 @@ loop_close(struct app *app, struct event_base *loop)
 static bool
 drained(void)
 {
-	return http_server_busy(server) == 0 && sender_busy() == 0 && background_count() == 0;
+	return http_server_connections(server) == 0 && http_server_busy(server) == 0 &&
+	       sender_busy() == 0 && background_count() == 0;
 }
 
 static void
@@ -101,8 +103,9 @@ drain_tick(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (late)
 		log_warn("not everything ended in time", "requests",
-			 log_num(http_server_busy(server)), "deliveries", log_num(sender_busy()),
-			 "background", log_num(background_count()), NULL);
+			 log_num(http_server_busy(server)), "connections",
+			 log_num(http_server_connections(server)), "deliveries",
+			 log_num(sender_busy()), "background", log_num(background_count()), NULL);
 	event_base_loopbreak(coro_loop());
 }
 
@@ -132,8 +135,10 @@ on_signal(evutil_socket_t number, short what, void *arg)
 
 	if (number == SIGHUP) {
 		log_info("reloading", NULL);
+		heartbeat_reload(false);
 		if (app->daemon->reload)
 			app->daemon->reload(app);
+		heartbeat_reload(true);
 		return;
 	}
 	if (app->draining) {
@@ -164,6 +169,7 @@ server_open(struct app *app, bool reuse_port)
 		.address = settings.listen,
 		.port = (int)settings.port,
 		.reuse_port = reuse_port,
+		.socket = settings.socket,
 		.connections_max = (int)settings.connections,
 		.connections_per_address_max = (int)settings.connections_per_address,
 		.header_timeout_ms = (int)settings.header_timeout,
@@ -191,10 +197,12 @@ process_close(struct app *app, struct event_base *loop)
 }
 
 int
-process_serve(struct app *app, int pipe)
+process_serve(struct app *app, int pipe, int number)
 {
-	struct event_base *loop = loop_open(app);
+	struct event_base *loop;
 
+	metrics_start(number);
+	loop = loop_open(app);
 	started = clock_unix();
 	signals_open(app, loop);
 	auth_start(app);

@@ -8,8 +8,8 @@
 #include "app/app.h"
 
 /* Runs the loop until the process is told to end and has drained; answers the exit status.
- * pipe: to the supervising parent, -1 without one. */
-int process_serve(struct app *app, int pipe);
+ * pipe: to the supervising parent, -1 without one; number: among its workers. */
+int process_serve(struct app *app, int pipe, int number);
 
 /* Runs work as a request on a loop of its own, for --create-token and the like; the exit status. */
 int process_command(struct app *app, const char *name, void (*work)(struct request *rq, void *arg));

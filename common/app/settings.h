@@ -16,6 +16,7 @@ struct settings {
 	long rate_token, rate_token_burst, rate_anonymous, rate_anonymous_burst;
 	long login_per_account, login_per_address, session_lifetime;
 	bool migrate, auto_migrate, allow_plain_http;
+	int socket; /* given by whoever started us; 0: none */
 };
 
 /* Filled by settings_load, then constant. */

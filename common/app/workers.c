@@ -12,10 +12,10 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "app/heartbeat.h"
+#include "app/notify.h"
 #include "app/process.h"
 #include "app/settings.h"
 #include "base/clock.h"
@@ -37,6 +37,7 @@ struct worker {
 static struct worker *workers;
 static int worker_count;
 static bool stopping;
+static bool told;                /* "ready" */
 static sigset_t handled, inherited;
 
 /* With port 0 all must get the same one: bound here and kept, but never listened on. */
@@ -65,14 +66,14 @@ reserve_port(void)
 }
 
 _Noreturn static void
-be_worker(struct app *app, int pipe_end)
+be_worker(struct app *app, int pipe_end, int number)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	sigprocmask(SIG_SETMASK, &inherited, NULL);
 	for (int i = 0; i < worker_count; i++)
 		if (workers[i].pid)
 			close(workers[i].pipe);
-	exit(process_serve(app, pipe_end));
+	exit(process_serve(app, pipe_end, number));
 }
 
 static void
@@ -88,7 +89,7 @@ worker_start(struct app *app, struct worker *worker)
 		die("cannot fork: %s", strerror(errno));
 	if (pid == 0) {
 		close(ends[0]);
-		be_worker(app, ends[1]);
+		be_worker(app, ends[1], (int)(worker - workers));
 	}
 	close(ends[1]);
 	worker->pid = pid;
@@ -128,14 +129,26 @@ collect_ended(void)
 				worker_ended(&workers[i], status);
 }
 
+/* Each says "ready" again when it has reloaded. */
+static void
+reload_begins(void)
+{
+	notify_reloading();
+	told = false;
+	for (int i = 0; i < worker_count; i++)
+		workers[i].ready = false;
+}
+
 static void
 pass_on(int number)
 {
 	if (number == SIGTERM || number == SIGINT) {
 		if (!stopping)
-			sd_notify(0, "STOPPING=1");
+			notify("STOPPING=1");
 		stopping = true;
 	}
+	if (number == SIGHUP && !stopping)
+		reload_begins();
 	for (int i = 0; i < worker_count; i++)
 		if (workers[i].pid)
 			kill(workers[i].pid, number);
@@ -158,7 +171,6 @@ hear(struct worker *worker)
 static void
 report(void)
 {
-	static bool told;
 	int ready = 0;
 	int silent = 0;
 
@@ -169,12 +181,10 @@ report(void)
 		ready += workers[i].ready;
 		silent += clock_ms() - workers[i].heard_ms > SILENT_MS;
 	}
-	if (!told && ready == worker_count) {
-		told = true;
-		sd_notify(0, "READY=1");
-	}
+	if (!told && ready == worker_count)
+		told = notify("READY=1");
 	if (silent == 0)
-		sd_notify(0, "WATCHDOG=1");
+		notify("WATCHDOG=1");
 }
 
 static bool
@@ -206,7 +216,7 @@ workers_run(struct app *app, int count)
 	if (!workers)
 		die("out of memory");
 	worker_count = count;
-	if (settings.port == 0)
+	if (settings.port == 0 && !settings.socket)
 		reserve_port();
 	sigemptyset(&handled);
 	sigaddset(&handled, SIGTERM);

@@ -23,6 +23,7 @@
 struct statement {
 	const char *sql;
 	int number;
+	uint64_t *times;                        /* of its metric */
 	UT_hash_handle hh;
 };
 
@@ -40,6 +41,8 @@ struct pending {
 	struct db_session *session;             /* NULL: on a shared connection */
 	PGresult *result;
 	const char *sql;
+	struct statement *statement;            /* NULL: not kept */
+	uint64_t sent_us;
 	bool quick;                             /* a read: its rows count before its sync */
 	struct coro *waiter;
 	void (*done)(struct pending *pending);  /* on the loop, instead of a waiter */

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metric_list.h"
 #include "db/internal.h"
 
 static void
@@ -43,6 +44,8 @@ pipeline_send(struct connection *c, struct pending *pending, struct statement *s
 		pending->connection = c;
 		pending->session = c->session;
 		pending->sql = sql;
+		pending->statement = statement;
+		pending->sent_us = clock_us();
 	}
 	if (statement) {
 		statement_name(c, statement, name);
@@ -97,6 +100,9 @@ static void
 pending_finish(struct pending *pending, enum pending_state state)
 {
 	pending->state = state;
+	if (state == PENDING_DONE && pending->statement)
+		metric_observe(&metric_db_query, pending->statement->times,
+			       clock_us() - pending->sent_us);
 	if (pending->done)
 		pending->done(pending);
 	else if (pending->waiter)

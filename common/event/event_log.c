@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/metric_list.h"
 #include "base/text.h"
 #include "db/db.h"
 #include "event/mail.h"
@@ -53,6 +54,7 @@ letter_deliver(struct request *rq, const struct letter *letter)
 
 	if (!rows_any(rows) || row_null(rows_at(rows, 0), "delivery_"))
 		return;
+	metric_add(&metric_outbox_inserted, 0, (uint64_t)rows_count(rows));
 	if (!sender_takes()) {
 		sender_tell_others(rq->db);
 		return;

@@ -2,6 +2,7 @@
 #include "event/receiver.h"
 
 #include "base/clock.h"
+#include "base/metric_list.h"
 #include "event/signature.h"
 #include "http/http.h"
 
@@ -42,8 +43,10 @@ webhook_receive(struct request *rq, const char *const *secrets, struct webhook_m
 		signature_verify(secrets, id, timestamp, http_header(rq, "webhook-signature"),
 				 rq->http->body, rq->http->body_length, clock_unix());
 
-	if (verdict != SIGNATURE_OK)
+	if (verdict != SIGNATURE_OK) {
+		metric_add(&metric_verify_failures, (int)verdict - SIGNATURE_MISSING, 1);
 		fail(rq, ERR_BAD_SIGNATURE, .detail = signature_verdict_text(verdict));
+	}
 
 	*message = (struct webhook_message){ .id = id, .sent_at = strtoll(timestamp, NULL, 10) };
 	message->json = receive_json(rq);

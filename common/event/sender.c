@@ -212,11 +212,18 @@ void
 sender_stats(struct request *rq, struct sender_stats *stats)
 {
 	struct row *row = db_one(rq, sql_backlog);
+
+	sender_counts(stats);
+	stats->pending = (long)row_id(row, "pending");
+	stats->oldest_age_s = strtod(row_text(row, "age"), NULL);
+}
+
+void
+sender_counts(struct sender_stats *stats)
+{
 	struct webhook *webhook, *following;
 
 	*stats = (struct sender_stats){
-		.pending = (long)row_id(row, "pending"),
-		.oldest_age_s = strtod(row_text(row, "age"), NULL),
 		.delivered = sender.delivered,
 		.attempts_ok = sender.attempts_ok,
 		.attempts_failed = sender.attempts_failed,

@@ -44,7 +44,7 @@ int sender_replay_since(struct request *rq, int64_t webhook_id, const char *sinc
 char *sender_rotate(struct request *rq, int64_t webhook_id);
 
 /* Numbers for /metrics and for "is everything delivered?". pending and oldest_age_s come from the
- * database and cover every process; the others count what this process did. Yields. */
+ * database and cover every process; the others count what this process did. */
 struct sender_stats {
 	long pending;              /* to active and paused webhooks */
 	double oldest_age_s;       /* of those, since the change; 0 when there is none */
@@ -53,6 +53,7 @@ struct sender_stats {
 	bool elected;              /* this process sends */
 	int breakers_closed, breakers_open, breakers_probing;
 };
-void sender_stats(struct request *rq, struct sender_stats *stats);
+void sender_stats(struct request *rq, struct sender_stats *stats);   /* yields */
+void sender_counts(struct sender_stats *stats);   /* without the database's */
 
 #endif

@@ -316,6 +316,27 @@ what_failed(struct transfer *transfer)
 	}
 }
 
+/* NULL when the reply has none. */
+static const char *
+reply_header_of(CURL *easy, const char *name)
+{
+	struct curl_header *header;
+
+	return curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK
+		       ? header->value : NULL;
+}
+
+static void
+take_headers(struct transfer *transfer)
+{
+	const char *date = reply_header_of(transfer->easy, "Date");
+	const char *replay = reply_header_of(transfer->easy, "Idempotent-Replay");
+	time_t seconds = date ? curl_getdate(date, NULL) : -1;
+
+	transfer->call->date = seconds > 0 ? seconds : 0;
+	transfer->call->replayed = replay && strcmp(replay, "true") == 0;
+}
+
 static void
 take_result(struct transfer *transfer)
 {
@@ -329,6 +350,7 @@ take_result(struct transfer *transfer)
 	}
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after);
+	take_headers(transfer);
 	call->status = (int)status;
 	call->retry_after = (int)(retry_after > RETRY_AFTER_MAX ? RETRY_AFTER_MAX : retry_after);
 	call->reply_length = transfer->reply.length;
@@ -364,6 +386,8 @@ http_call(struct request *rq, struct http_call *call)
 	call->reply = arena_strdup(&rq->arena, "");
 	call->reply_length = 0;
 	call->retry_after = 0;
+	call->date = 0;
+	call->replayed = false;
 	call->error = NULL;
 	if (!prepare(&transfer)) {
 		call->error = "a header holds a line break or has no value";

@@ -26,6 +26,8 @@ struct http_call {
 	char *reply;                     /* NUL-terminated, in the request's arena */
 	size_t reply_length;
 	int retry_after;                 /* seconds from the header, 0 for none, at most 3600 */
+	int64_t date;                    /* of the header, seconds since 1970; 0: none */
+	bool replayed;                   /* Idempotent-Replay: true */
 	const char *error;               /* transport: "could not connect ..." */
 };
 

@@ -65,6 +65,8 @@ struct http_server {
 	struct event *adopt;
 	struct event *sweep;
 	struct event *resume;               /* accepting again after EMFILE */
+	struct event *leave;                /* ends accepting, once nobody waits */
+	int leave_turns;
 	struct connection_list connections;
 	struct connection_list fresh;       /* accepted this turn, not adopted yet */
 	struct connection **by_fd;

@@ -9,7 +9,7 @@
 
 #define LINGER_MS 1000
 /* While draining, idle connections get this long to send what is already on its way. */
-#define DRAIN_IDLE_MS 1000
+#define DRAIN_IDLE_MS 500
 #define RATE_GRACE_MS 5000
 #define RATE_BYTES_PER_S 1024
 

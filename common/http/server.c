@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +18,11 @@
 
 #define BACKLOG 1024
 #define WORKS_KEPT 256
+#define LEAVE_TURNS 20
 
 static const struct timeval sweep_every = { .tv_usec = 250 * 1000 };
+static const struct timeval sweep_draining = { .tv_usec = 50 * 1000 };
+static const struct timeval next_turn;
 static const struct timeval accept_pause = { .tv_usec = 100 * 1000 };
 
 static struct work *spare_works;
@@ -175,6 +179,34 @@ accept_again(evutil_socket_t fd, short what, void *arg)
 		evconnlistener_enable(server->listener);
 }
 
+static bool
+somebody_waits(const struct http_server *server)
+{
+	struct pollfd queue = { .fd = evconnlistener_get_fd(server->listener), .events = POLLIN };
+
+	return poll(&queue, 1, 0) > 0;
+}
+
+/* Closing a socket resets who stands in its queue, even when another process listens on the port.
+ * The loop accepts them before this is called again. */
+static void
+stop_accepting(evutil_socket_t fd, short what, void *arg)
+{
+	struct http_server *server = arg;
+
+	if (!server->bound)
+		return;
+	if (!server->options.socket && server->leave_turns++ < LEAVE_TURNS &&
+	    somebody_waits(server)) {
+		evtimer_add(server->leave, &next_turn);
+		return;
+	}
+	evtimer_del(server->resume);
+	evhttp_del_accept_socket(server->evhttp, server->bound);
+	server->bound = NULL;
+	server->listener = NULL;
+}
+
 static struct evconnlistener *
 listener_new(const struct http_options *options, const char **error)
 {
@@ -186,6 +218,13 @@ listener_new(const struct http_options *options, const char **error)
 	char port[8];
 	int code;
 
+	if (options->socket) {
+		evutil_make_socket_nonblocking(options->socket);
+		listener = evconnlistener_new(coro_loop(), NULL, NULL, flags, 0, options->socket);
+		if (!listener)
+			*error = strerror(errno);
+		return listener;
+	}
 	snprintf(port, sizeof(port), "%d", options->port);
 	code = getaddrinfo(options->address, port, &hints, &found);
 	if (code != 0) {
@@ -269,7 +308,8 @@ http_server_start(const struct http_options *options, const char **error)
 	server->adopt = event_new(coro_loop(), -1, EV_PERSIST, connection_adopt, server);
 	server->sweep = event_new(coro_loop(), -1, EV_PERSIST, deadlines_sweep, server);
 	server->resume = evtimer_new(coro_loop(), accept_again, server);
-	if (!server->adopt || !server->sweep || !server->resume)
+	server->leave = evtimer_new(coro_loop(), stop_accepting, server);
+	if (!server->adopt || !server->sweep || !server->resume || !server->leave)
 		die("out of memory");
 	LIST_INSERT_HEAD(&servers, server, entry);
 	event_add(server->sweep, &sweep_every);
@@ -283,23 +323,21 @@ void
 http_server_drain(struct http_server *server)
 {
 	server->draining = true;
-	if (!server->bound)
-		return;
-	evtimer_del(server->resume);
-	evhttp_del_accept_socket(server->evhttp, server->bound);
-	server->bound = NULL;
-	server->listener = NULL;
+	event_add(server->sweep, &sweep_draining);
+	stop_accepting(-1, 0, server);
 }
 
 void
 http_server_stop(struct http_server *server)
 {
+	server->leave_turns = LEAVE_TURNS;
 	http_server_drain(server);
 	LIST_REMOVE(server, entry);
 	connection_adopt(-1, 0, server);
 	event_free(server->adopt);
 	event_free(server->sweep);
 	event_free(server->resume);
+	event_free(server->leave);
 	evhttp_free(server->evhttp);
 	close(server->spare_fd);
 	free(server->by_fd);

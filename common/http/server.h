@@ -26,6 +26,7 @@ struct http_options {
 	const char *address;       /* "127.0.0.1" */
 	int port;                  /* 0: any free one, see http_server_port */
 	bool reuse_port;           /* several processes on one port */
+	int socket;                /* one that listens already, for address and port; 0: none */
 	int connections_max;
 	int connections_per_address_max;
 	int header_timeout_ms, body_timeout_ms, idle_timeout_ms;
@@ -40,7 +41,8 @@ struct http_options {
 struct http_server *http_server_start(const struct http_options *options, const char **error);
 int http_server_port(const struct http_server *server);
 /* Stops accepting; open connections get "Connection: close" with their next reply, those idle
- * for 1 s are closed. */
+ * for 500 ms are closed. On a socket of its own it first takes in who is waiting; what waits on
+ * one that was given is for whoever holds it next. */
 void http_server_drain(struct http_server *server);
 int http_server_busy(const struct http_server *server);      /* requests being answered or sent */
 int http_server_connections(const struct http_server *server);

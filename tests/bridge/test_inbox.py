@@ -118,3 +118,17 @@ def test_a_thousand_changes_at_once_have_a_thousand_effects(lone):
         lone.account(id, event_id=new_event_id())
     lone.all_ended(60)
     assert len({c.path for c in lone.erp.effects}) == 1000
+
+
+def test_a_change_of_our_own_making_goes_no_further_and_is_counted(lone):
+    lone.start(lambda config: config["systems"]["crm"].update(skip_origin="bridge"))
+    event = lone.crm.event("account", {"id": 5, "name": "Echo", "type": "customer"},
+                           origin="bridge")
+    for _ in range(2):
+        assert post_event(lone.api, lone.crm, event, "evt_echo").status == 202
+    message = lone.ended("account", 5)
+    assert (message["state"], message["code"]) == ("skipped", "echo")
+    assert lone.erp.effects == []
+    page = lone.api.raw("GET", "/metrics").raw.decode()
+    assert "\nbridge_loops_dropped_total 1\n" in page
+    assert "\ninbox_duplicates_total 1\n" in page

@@ -166,7 +166,7 @@ def test_metrics_count_messages_breakers_and_latency(lone, rejected):
     lone.account(2)
     lone.ended("account", 2)
     page = lone.api.raw("GET", "/metrics").raw.decode()
-    assert 'bridge_messages{state="rejected"} 1' in page
+    assert 'bridge_dlq_events{state="rejected"} 1' in page
     assert 'bridge_breaker_state{target="erp"} 0' in page
     assert "bridge_effect_latency_seconds_count 1" in page
 
