@@ -55,6 +55,7 @@ class Stack:
         self.private_cluster = database_url is None
         self.options = options or {}
         self.hosts = hosts or {}
+        self.environment = {}   # of a daemon, beside our own: {"crm": {"NAME": "value"}}
         self.processes = {}
         self.tokens = {}
         self.ports = {name: (ports or {}).get(name) or free_port() for name in DAEMONS}
@@ -175,7 +176,8 @@ class Stack:
         with open(self.var / f"{DAEMONS[name]}.log", "ab") as log:
             self.processes[name] = subprocess.Popen(
                 [self.bin / DAEMONS[name], "--config", self.config_path(name)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=detach)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=detach,
+                env={**os.environ, **self.environment.get(name, {})})
         return self.processes[name]
 
     def wait_ready(self, name, seconds=30):

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/coro.h"
+#include "base/faultpoint.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -370,10 +371,12 @@ http_call(struct request *rq, struct http_call *call)
 	} else if ((added = curl_multi_add_handle(multi, transfer.easy)) != CURLM_OK) {
 		call->error = curl_multi_strerror(added);
 	} else {
+		fault_point("http.call.before");
 		/* Starts it at once rather than with the next turn of the loop. */
 		time_is_up(-1, 0, NULL);
 		while (!transfer.done)
 			coro_park();
+		fault_point("http.call.after");
 		curl_multi_remove_handle(multi, transfer.easy);
 		take_result(&transfer);
 	}

@@ -12,6 +12,25 @@ import uuid
 from api import Api, ApiError
 
 
+def insist(api, method, path, body=None, too_late=lambda: False):
+    """Until answered; 4xx other than a rerun-able one is an error of the test's own."""
+    headers = {"Idempotency-Key": str(uuid.uuid4())} if method != "GET" else {}
+    while True:
+        try:
+            return api.call(method, path, {} if body is None and method != "GET" else body,
+                            headers)
+        except ApiError as error:
+            again = error.status in (429, 503) or (
+                error.status == 409 and error.problem.get("code") in ("in_progress", "locked"))
+            if not again:
+                raise
+        except (OSError, http.client.HTTPException):
+            api.close()
+        if too_late():
+            raise TimeoutError(f"{method} {path} was never answered")
+        time.sleep(0.05)
+
+
 class Business:
     def __init__(self, stack, seed, accounts=6, products=4):
         self.stack = stack
@@ -31,22 +50,9 @@ class Business:
             for n in range(products)]
 
     def do(self, api, method, path, body=None):
-        """Until answered; 4xx other than a rerun-able one is an error of the test's own."""
-        headers = {"Idempotency-Key": str(uuid.uuid4())} if method != "GET" else {}
-        while True:
-            try:
-                return api.call(method, path, {} if body is None and method != "GET" else body,
-                                headers)
-            except ApiError as error:
-                again = error.status in (429, 503) or (
-                    error.status == 409 and error.problem.get("code") in ("in_progress", "locked"))
-                if not again:
-                    raise
-            except (OSError, http.client.HTTPException):
-                api.close()
-            if self.stopping.is_set() and time.monotonic() > self.deadline:
-                raise TimeoutError(f"{method} {path} was never answered")
-            time.sleep(0.05)
+        def too_late():
+            return self.stopping.is_set() and time.monotonic() > self.deadline
+        return insist(api, method, path, body, too_late)
 
     # ---- the people ----
 
