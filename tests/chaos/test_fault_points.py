@@ -90,6 +90,9 @@ def die_at(stack, name, point):
     OneDeal(stack).play()
     died = supervisor.end()
     stack.wait_ready(name)
+    if not died:
+        restart(stack, name)
+        stack.wait_ready(name)
     idle(stack.api("bridge"), 60)
     check_all(stack)
     return died

@@ -12,6 +12,9 @@ import uuid
 from api import Api, ApiError
 
 
+UNIT_COST = "3.7193"   # found nowhere in the CRM
+
+
 def insist(api, method, path, body=None, too_late=lambda: False):
     """Until answered; 4xx other than a rerun-able one is an error of the test's own."""
     headers = {"Idempotency-Key": str(uuid.uuid4())} if method != "GET" else {}
@@ -40,6 +43,7 @@ class Business:
         self.errors = []
         self.threads = []
         self.won = []
+        self.edits = 0
         self.slowest_win = 0.0
         crm = stack.api("crm")
         self.accounts = [self.do(crm, "POST", "/accounts", {
@@ -81,7 +85,7 @@ class Business:
             for item in self.do(erp, "GET", "/items?limit=200")["data"]:
                 if float(item["available"]) < 50:
                     self.do(erp, "POST", "/stock-adjustments", {
-                        "item_id": item["id"], "quantity": "500", "unit_cost": "3.00",
+                        "item_id": item["id"], "quantity": "500", "unit_cost": UNIT_COST,
                         "reason": "Goods received"})
             time.sleep(0.5)
 
@@ -111,6 +115,28 @@ class Business:
             self.do(erp, "POST", "/payments", {
                 "customer_id": order["customer_id"], "amount": invoice["balance"],
                 "allocations": [{"invoice_id": invoice["id"], "amount": invoice["balance"]}]})
+
+    def edit(self):
+        """Both sides work on the same records at once, each on its own fields."""
+        crm, chance = Api(self.stack.url("crm"), self.stack.tokens["crm"]), random.Random(3)
+        erp = Api(self.stack.url("erp"), self.stack.tokens["erp"])
+        while not self.stopping.is_set():
+            account, product = chance.choice(self.accounts), chance.choice(self.products)
+            words = uuid.UUID(int=chance.getrandbits(128)).hex[:8]
+            self.do(crm, "PATCH", f"/accounts/{account}", {
+                "name": f"{self.tag} {words}", "billing_city": words})
+            self.edited_by_erp(erp, f"/customers?external_ref=crm:account:{account}", {
+                "credit_limit": f"{chance.randint(10, 99)}000000.00"})
+            self.do(crm, "PATCH", f"/products/{product}", {"description": words})
+            self.edited_by_erp(erp, f"/items?external_ref=crm:product:{product}", {
+                "lead_time_days": chance.randint(1, 30)})
+            self.edits += 1
+            time.sleep(0.05)
+
+    def edited_by_erp(self, erp, path, change):
+        found = self.do(erp, "GET", path)["data"]
+        if found:   # it has crossed
+            self.do(erp, "PATCH", f"{path.split('?')[0]}/{found[0]['id']}", change)
 
     # ---- running them ----
 
