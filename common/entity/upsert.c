@@ -30,14 +30,21 @@ upsert_begin(struct request *rq, struct writing *w)
 	return false;
 }
 
+void
+upsert_advance(struct request *rq, struct writing *w)
+{
+	const struct entity_plan *plan = w->entity->plan;
+
+	if (plan->by_source_version && w->source_version)
+		db_do(rq, plan->advance, P_ID(w->record->id), P_ID(w->source_version));
+}
+
 /* The source's version is remembered even where its values were ours already. */
 void
 upsert_end(struct request *rq, struct writing *w)
 {
-	const struct entity_plan *plan = w->entity->plan;
-
-	if (w->result == WRITE_UNCHANGED && plan->by_source_version && w->source_version)
-		db_do(rq, plan->advance, P_ID(w->record->id), P_ID(w->source_version));
+	if (w->result == WRITE_UNCHANGED)
+		upsert_advance(rq, w);
 }
 
 static int64_t
