@@ -52,6 +52,7 @@ class FaultProxy:
         self.passed_count = 0
         self.listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.port = self.listener.getsockname()[1]
+        self.puts = []                     # the bytes of each PUT that came by
         self.closed = False
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -129,6 +130,8 @@ class FaultProxy:
     def handle(self, client, upstream, replies, request):
         with self.passed:
             self.number += 1
+            if request.startswith(b"PUT "):
+                self.puts.append(request)
             kind, chance = self.fault_of(self.number)
         if kind in ("garbled", "bad_signature") and b"webhook-signature:" not in request.lower():
             kind = None

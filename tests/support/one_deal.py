@@ -2,14 +2,16 @@
 import time
 import uuid
 
-from business import insist
+from api import Api
+from business import UNIT_COST, insist
 
 
 class OneDeal:
     """Each step is repeated until it is answered; each wait looks again until it is so."""
 
-    def __init__(self, stack, seconds=60):
-        self.crm, self.erp = stack.api("crm"), stack.api("erp")
+    def __init__(self, stack, seconds=60, crm_url=None, erp_url=None):
+        self.crm = Api(crm_url or stack.url("crm"), stack.tokens["crm"])
+        self.erp = Api(erp_url or stack.url("erp"), stack.tokens["erp"])
         self.tag = uuid.uuid4().hex[:10]
         self.deadline = time.monotonic() + seconds
 
@@ -31,6 +33,7 @@ class OneDeal:
             time.sleep(0.02)
 
     def play(self):
+        """The whole way; answers the deal."""
         account = self.do(self.crm, "POST", "/accounts", {
             "name": f"Deal {self.tag}", "type": "prospect"})
         product = self.do(self.crm, "POST", "/products", {
@@ -43,7 +46,7 @@ class OneDeal:
         order = self.found(self.erp, f"/sales-orders?external_ref=crm:opportunity:{deal['id']}")
         self.do(self.erp, "POST", "/stock-adjustments", {
             "item_id": order["lines"][0]["item_id"] if "lines" in order else self.item(product),
-            "quantity": "10", "unit_cost": "3.00", "reason": "Goods received"})
+            "quantity": "10", "unit_cost": UNIT_COST, "reason": "Goods received"})
         self.ship(order)
         invoice = self.do(self.erp, "POST", f"/sales-orders/{order['id']}/invoices")
         invoice = self.do(self.erp, "POST", f"/invoices/{invoice['id']}/post")

@@ -13,7 +13,7 @@ import subprocess
 import time
 
 import psycopg2
-from conftest import BIN
+from conftest import BIN, ROOT
 from fake_system import signed
 from fault_proxy import KINDS, SIGNED_KINDS, FaultProxy
 from stack import Stack, StackError
@@ -25,8 +25,9 @@ DISK = "3g"
 class StormStack(Stack):
     """Both ways between the bridge and each system lead through a proxy; a disk of its own."""
 
-    def __init__(self, folder, seed):
-        super().__init__(folder, BIN)
+    def __init__(self, folder, seed, programs=None):
+        super().__init__(folder, programs.bin if programs else BIN)
+        self.mappings = (programs.tree if programs else ROOT) / "sync-bridge/mappings"
         self.proxies = {name: FaultProxy(self.ports[name], f"{seed} to {name}", kinds)
                         for name, kinds in (("crm", KINDS), ("erp", KINDS),
                                             ("bridge", SIGNED_KINDS))}
@@ -47,6 +48,7 @@ class StormStack(Stack):
         super().write_bridge_json()
         path = self.var / "bridge.json"
         config = json.loads(path.read_text())
+        config["mappings"] = str(self.mappings)
         config["public_url"] = self.proxies["bridge"].url
         for name in ("crm", "erp"):
             config["systems"][name]["url"] = self.proxies[name].url
