@@ -1,4 +1,4 @@
-"""tests/chaos/planted.py -- bugs to plant: what they are, who must notice, and the words they change.
+"""tests/chaos/planted.py -- bugs to plant: who must notice each, and the words it changes.
 
 Each is one or more (file, text, other text); the text must be there once, so that a bug cannot
 silently stop being one. They are planted into a copy of the tree.
@@ -35,7 +35,7 @@ BUGS = [
     Bug("no version guard", "I3", [
         ("common/entity/upsert.c", "\tif (!w->record || !plan->by_source_version ||"
          " !w->source_version)\n\t\treturn true;", "\tif (plan)\n\t\treturn true;")]),
-    Bug("guard left behind when only lines change", "I3", [
+    Bug("guard left behind when only lines change", "I1", [
         ("common/entity/write.c", "\t\tupsert_advance(rq, w);\n", "")]),
     Bug("idempotency keys ignored", "I1", [
         ("common/app/idempotency.c", "\tif (!key)\n\t\treturn;\n\tlength = strlen(key);",

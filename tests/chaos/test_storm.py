@@ -12,7 +12,7 @@ import pytest
 from business import UNIT_COST, Business
 from conftest import end_stack
 from invariants import (check_all, duplicated_changes, inverted_changes, lost_changes,
-                        nothing_has_grown, resources)
+                        nothing_has_grown, resources, rows)
 from storm import Storm, StormStack
 from waiting import idle
 
@@ -38,6 +38,15 @@ def stack():
         end_stack(stack)
 
 
+def last_to_arrive(stack):
+    """Why it took as long as it took."""
+    late = rows(stack, """
+        SELECT route, entity, source_id, state, attempts, finished_at - received_at AS took,
+            received_at::time, finished_at::time FROM bridge.message
+        WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 3""")
+    return "\n".join(f"last: {message}" for message in late)
+
+
 def test_after_a_storm_nothing_is_lost_doubled_or_out_of_order(stack):
     storm, business = Storm(stack, SEED), Business(stack, SEED)
     business.start(business.sell, business.stock_up, business.fulfil, business.edit)
@@ -53,10 +62,11 @@ def test_after_a_storm_nothing_is_lost_doubled_or_out_of_order(stack):
     idle(stack.api("bridge"), 90)
     took = time.monotonic() - healed
     used = resources(stack)
-    print(f"\n{storm.told()}\nseed {SEED}: {len(business.won)} deals won, {business.edits} rounds of"
-          f" edits on both sides\n{answered:.1f} s after healing the last client was answered, after"
-          f" {took:.1f} s all was idle; {used}\n{storm.injections} injections,"
-          f" {len(lost_changes(stack))} lost, {len(duplicated_changes(stack))} duplicated,"
+    print(f"\n{storm.told()}\nseed {SEED}: {len(business.won)} deals won, {business.edits} rounds"
+          f" of edits on both sides\n{answered:.1f} s after healing the last client was answered,"
+          f" after {took:.1f} s all was idle\n{used}\n{last_to_arrive(stack)}\n"
+          f"{storm.injections} injections, {len(lost_changes(stack))} lost,"
+          f" {len(duplicated_changes(stack))} duplicated,"
           f" {len(inverted_changes(stack))} wrong order")
     check_all(stack, storm.poisoned, business.won, UNIT_COST)
     nothing_has_grown(before, used)

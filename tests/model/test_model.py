@@ -1,4 +1,4 @@
-"""tests/model/test_model.py -- spin searches every run of the protocol's model, also of broken ones.
+"""tests/model/test_model.py -- spin searches every run of the protocol, and of broken ones.
 
 MODEL_FAULTS=3 searches deeper (44 million states, 3 GB, some minutes).
 """

@@ -40,13 +40,12 @@ class OneDeal:
             "sku": f"D-{self.tag}", "name": f"Part {self.tag}", "list_price": "12.50"})
         deal = self.do(self.crm, "POST", "/opportunities", {
             "account_id": account["id"], "name": f"Deal {self.tag}", "close_date": "2026-12-01",
-            "lines": [{"product_id": product["id"], "quantity": "3", "unit_price": "11.99",
+            "lines": [{"product_id": product["id"], "quantity": "3", "unit_price": "11.98",
                        "discount_percent": "12.5"}]})
         self.do(self.crm, "POST", f"/opportunities/{deal['id']}/win")
         order = self.found(self.erp, f"/sales-orders?external_ref=crm:opportunity:{deal['id']}")
-        self.do(self.erp, "POST", "/stock-adjustments", {
-            "item_id": order["lines"][0]["item_id"] if "lines" in order else self.item(product),
-            "quantity": "10", "unit_cost": UNIT_COST, "reason": "Goods received"})
+        for quantity, reserved in (("1", "1.0000"), ("1", "2.0000"), ("8", "3.0000")):
+            self.receive(product, order, quantity, reserved)
         self.ship(order)
         invoice = self.do(self.erp, "POST", f"/sales-orders/{order['id']}/invoices")
         invoice = self.do(self.erp, "POST", f"/invoices/{invoice['id']}/post")
@@ -57,8 +56,15 @@ class OneDeal:
                    lambda mirror: mirror["status"] == "paid")
         return deal
 
-    def item(self, product):
-        return self.found(self.erp, f"/items?external_ref=crm:product:{product['id']}")["id"]
+    def receive(self, product, order, quantity, reserved):
+        """Goods that the order waits for; the rep sees that they are held for it."""
+        item = self.found(self.erp, f"/items?external_ref=crm:product:{product['id']}")
+        self.do(self.erp, "POST", "/stock-adjustments", {
+            "item_id": item["id"], "quantity": quantity, "unit_cost": UNIT_COST,
+            "reason": "Goods received"})
+        mirror = self.found(self.crm, f"/erp-orders?external_ref=erp:sales_order:{order['id']}")
+        self.found(self.crm, f"/erp-orders/{mirror['id']}",
+                   lambda record: record["lines"][0]["reserved"] == reserved)
 
     def ship(self, order):
         reserved = self.found(self.erp, f"/sales-orders/{order['id']}", lambda record: all(
