@@ -17,6 +17,7 @@ from conftest import BIN, ROOT
 from fake_system import signed
 from fault_proxy import KINDS, SIGNED_KINDS, FaultProxy
 from stack import Stack, StackError
+from waiting import all_ready, revive
 
 FAKETIME = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 DISK = "3g"
@@ -104,6 +105,7 @@ class Storm:
             fault = order.pop() if order else self.random.choice(self.faults)
             self.counts[fault.__name__] += 1
             fault()
+            revive(self.stack)
             time.sleep(self.random.uniform(0.05, 0.6))
         assert not order, f"no time was left for {[fault.__name__ for fault in order]}"
 
@@ -116,11 +118,7 @@ class Storm:
             except psycopg2.Error:
                 pass                       # it died with PostgreSQL
         self.postgres_up()
-        for name, process in self.stack.processes.items():
-            if process.poll() is not None:
-                self.stack.start_daemon(name)
-        for name in self.stack.processes:
-            self.stack.wait_ready(name, 60)
+        all_ready(self.stack)
 
     def told(self):
         lines = [f"{count:6} {name}" for name, count in sorted(self.counts.items())]
@@ -276,4 +274,5 @@ class Storm:
             except OSError:
                 pass
             api.close()
+            revive(self.stack)
             time.sleep(0.1)
