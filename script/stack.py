@@ -63,6 +63,7 @@ class Stack:
         self.private_cluster = database_url is None
         self.options = options or {}
         self.hosts = hosts or {}
+        self.environment = {}   # of a daemon, beside our own: {"crm": {"NAME": "value"}}
         self.processes = {}
         self.tokens = {}
         self.systems = ("crm", "erp", *more)
@@ -191,7 +192,8 @@ class Stack:
         with open(self.file(name, "log"), "ab") as log:
             self.processes[name] = subprocess.Popen(
                 [self.bin / program(name), "--config", self.config_path(name)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=detach)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=detach,
+                env={**os.environ, **self.environment.get(name, {})})
         return self.processes[name]
 
     def wait_ready(self, name, seconds=30):

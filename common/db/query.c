@@ -1,6 +1,7 @@
 /* common/db/query.c -- what a request calls to run a statement and wait for its rows. */
 #include <string.h>
 
+#include "base/faultpoint.h"
 #include "base/log.h"
 #include "db/internal.h"
 
@@ -152,6 +153,13 @@ worth_another_try(const struct pending *pending)
 	return !pending->result || error_is_stale(pending->result);
 }
 
+/* A statement on its own that writes is a commit; what reads begins with SELECT. */
+static bool
+commits(const struct request *rq, const char *sql)
+{
+	return !rq->session && strncmp(sql, "SELECT", 6) != 0;
+}
+
 enum query_kind { QUERY_KEPT, QUERY_ONCE, QUERY_QUICK };
 
 static PGresult *
@@ -161,12 +169,17 @@ query(struct request *rq, const char *sql, const struct param *params, enum quer
 	PGresult *result;
 
 	values_fill(rq, &values, params);
+	if (commits(rq, sql))
+		fault_point("db.alone.before");
 	for (int tries = 1;; tries++) {
 		struct pending pending = { .quick = kind == QUERY_QUICK && tries == 1 };
 
 		submit(rq, &pending, sql, &values, kind != QUERY_ONCE);
-		if ((result = await(rq, &pending)))
+		if ((result = await(rq, &pending))) {
+			if (commits(rq, sql))
+				fault_point("db.alone.after");
 			return result;
+		}
 		if (tries < TRIES_MAX && worth_another_try(&pending)) {
 			PQclear(pending.result);
 			continue;

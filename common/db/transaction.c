@@ -1,6 +1,7 @@
 /* common/db/transaction.c -- begins, commits and rolls back the one transaction of a request. */
 #include <string.h>
 
+#include "base/faultpoint.h"
 #include "base/log.h"
 #include "db/internal.h"
 
@@ -87,6 +88,7 @@ session_commit(struct request *rq, struct connection *c)
 	struct pending pending = { 0 };
 	bool committed;
 
+	fault_point("db.commit.before");
 	if (!pipeline_send_own(c, &pending, sql_commit)) {
 		connection_drop(c, PQerrorMessage(c->pg));
 		error_raise_lost(rq, PHASE_TRANSACTION);
@@ -97,8 +99,10 @@ session_commit(struct request *rq, struct connection *c)
 	committed = pending.state == PENDING_DONE &&
 		    strcmp(PQcmdStatus(pending.result), sql_commit) == 0;
 	PQclear(pending.result);
-	if (committed)
+	if (committed) {
+		fault_point("db.commit.after");
 		return;
+	}
 	if (session->error)
 		error_raise(rq, session->error, session->error_sql,
 			    session->error_sql == sql_commit || !error_is_reported(session->error)

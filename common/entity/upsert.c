@@ -33,19 +33,26 @@ upsert_begin(struct request *rq, struct writing *w)
 	return false;
 }
 
-/* The source's version is remembered even where its values were ours already. */
 void
-upsert_end(struct request *rq, struct writing *w)
+upsert_advance(struct request *rq, struct writing *w)
 {
 	const struct entity_plan *plan = w->entity->plan;
 
-	if (w->result != WRITE_UNCHANGED || !plan->by_source_version || !w->source_version)
+	if (!plan->by_source_version || !w->source_version)
 		return;
 	if (plan->by_source_epoch)
 		db_do(rq, plan->advance, P_ID(w->record->id), P_ID(w->source_version),
 		      P_ID(w->source_epoch));
 	else
 		db_do(rq, plan->advance, P_ID(w->record->id), P_ID(w->source_version));
+}
+
+/* The source's version is remembered even where its values were ours already. */
+void
+upsert_end(struct request *rq, struct writing *w)
+{
+	if (w->result == WRITE_UNCHANGED)
+		upsert_advance(rq, w);
 }
 
 /* 0 when it is not given. */

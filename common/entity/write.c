@@ -116,8 +116,10 @@ patch_record(struct request *rq, struct writing *w)
 	rows = db_wait(rq, header);
 	if (rows_any(rows))
 		row = rows_at(rows, 0);
-	if (lines_wait(rq, &lines) && !row)
+	if (lines_wait(rq, &lines) && !row) {
+		upsert_advance(rq, w);
 		row = db_one(rq, plan->touch, P_ID(w->record->id));
+	}
 	if (!row) {
 		w->result = WRITE_UNCHANGED;
 		return;

@@ -54,6 +54,8 @@ bool lines_wait(struct request *rq, struct lines_pending *sent);
  * Answers false when there is nothing left to write. */
 bool upsert_begin(struct request *rq, struct writing *w);
 void upsert_end(struct request *rq, struct writing *w);
+/* Sent, not awaited: the record has the source's version from now on. */
+void upsert_advance(struct request *rq, struct writing *w);
 
 /* record.c */
 struct record *record_of(struct request *rq, struct entity *entity, struct row *row);

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/coro.h"
+#include "base/faultpoint.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -33,6 +34,7 @@ struct transfer {
 	bool loopback_only;
 	bool refused_address;
 	bool too_large;
+	bool headers_ended;        /* with an empty line, as they must */
 	bool done;
 	CURLcode result;
 	char error[CURL_ERROR_SIZE];
@@ -174,6 +176,20 @@ take_reply(char *bytes, size_t size, size_t count, void *arg)
 	return length;
 }
 
+/* curl takes headers that break off for whole ones. */
+static size_t
+take_header(char *bytes, size_t size, size_t count, void *arg)
+{
+	struct transfer *transfer = arg;
+	size_t length = size * count;
+
+	if (length > 5 && memcmp(bytes, "HTTP/", 5) == 0)
+		transfer->headers_ended = false;
+	else if (length == 2 && memcmp(bytes, "\r\n", 2) == 0)
+		transfer->headers_ended = true;
+	return length;
+}
+
 /* ---- a call ---- */
 
 /* Options that are the same for every call. */
@@ -207,6 +223,7 @@ handle_new(void)
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_request);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_reply);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
 	return easy;
 }
 
@@ -279,6 +296,7 @@ prepare(struct transfer *transfer)
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
 	set_method(easy, call);
@@ -348,6 +366,10 @@ take_result(struct transfer *transfer)
 		call->error = what_failed(transfer);
 		return;
 	}
+	if (!transfer->headers_ended) {
+		call->error = "the connection broke: the reply's headers have no end";
+		return;
+	}
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after);
 	take_headers(transfer);
@@ -394,10 +416,12 @@ http_call(struct request *rq, struct http_call *call)
 	} else if ((added = curl_multi_add_handle(multi, transfer.easy)) != CURLM_OK) {
 		call->error = curl_multi_strerror(added);
 	} else {
+		fault_point("http.call.before");
 		/* Starts it at once rather than with the next turn of the loop. */
 		time_is_up(-1, 0, NULL);
 		while (!transfer.done)
 			coro_park();
+		fault_point("http.call.after");
 		curl_multi_remove_handle(multi, transfer.easy);
 		take_result(&transfer);
 	}

@@ -117,3 +117,18 @@ def test_an_account_with_facts_of_the_erp_is_not_deleted(crm, relay):
     put(relay, "erp-customers", {"account_id": company, "customer_number": "C-2",
                                  "currency": "USD"})
     assert refused(lambda: crm.delete(f"/accounts/{company}"), 409)["code"] == "in_use"
+
+
+def test_a_late_copy_is_refused_where_only_lines_have_changed_since(crm, relay):
+    ref, company, item = uuid.uuid4().hex, account(crm)["id"], product(crm)["id"]
+
+    def tell(version, reserved):
+        return put(relay, "erp-orders", {
+            "ref": ref, "account_id": company, "number": "SO-7", "status": "confirmed",
+            "currency": "USD", "total": "50.00",
+            "lines": [{"product_id": item, "ordered": "5", "reserved": reserved}]}, version)
+    results = [tell(version, reserved)["source_result"] for version, reserved in
+               ((1, "0"), (2, "2"), (3, "5"), (2, "2"), (3, "2"))]
+    assert results == ["created", "updated", "updated", "superseded", "unchanged"]
+    seen = tell(3, "5")
+    assert seen["source_version"] == 3 and seen["lines"][0]["reserved"] == "5.0000"

@@ -8,7 +8,7 @@ import pytest
 from business import Business
 from conftest import end_stack, new_stack
 from invariants import check_all, rows
-from waiting import idle
+from waiting import all_ready, idle, revive
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", 30))
 SEED = int(os.environ.get("CHAOS_SEED", 20261122))
@@ -53,10 +53,10 @@ def test_whatever_is_killed_each_won_deal_has_one_order_and_each_document_its_mi
     for number in range(ROUNDS):
         time.sleep(chance.uniform(0.05, 1.2))
         faults[number % len(faults)]()
+        revive(stack)
     time.sleep(1)
     business.stop()
-    for name in ("crm", "erp", "bridge"):
-        stack.wait_ready(name)
+    all_ready(stack)
     idle(stack.api("bridge"), 120)
     check_all(stack)
     assert len(business.won) > ROUNDS

@@ -12,6 +12,28 @@ import uuid
 from api import Api, ApiError
 
 
+UNIT_COST = "3.7193"   # found nowhere in the CRM
+
+
+def insist(api, method, path, body=None, too_late=lambda: False):
+    """Until answered; 4xx other than a rerun-able one is an error of the test's own."""
+    headers = {"Idempotency-Key": str(uuid.uuid4())} if method != "GET" else {}
+    while True:
+        try:
+            return api.call(method, path, {} if body is None and method != "GET" else body,
+                            headers)
+        except ApiError as error:
+            again = error.status in (429, 503) or (
+                error.status == 409 and error.problem.get("code") in ("in_progress", "locked"))
+            if not again:
+                raise
+        except (OSError, http.client.HTTPException):
+            api.close()
+        if too_late():
+            raise TimeoutError(f"{method} {path} was never answered")
+        time.sleep(0.05)
+
+
 class Business:
     def __init__(self, stack, seed, accounts=6, products=4):
         self.stack = stack
@@ -22,6 +44,7 @@ class Business:
         self.threads = []
         self.won = []
         self.first = "id"   # orders to fulfil; "-id" where older ones are not ours
+        self.edits = 0
         self.slowest_win = 0.0
         crm = stack.api("crm")
         self.accounts = [self.do(crm, "POST", "/accounts", {
@@ -32,22 +55,9 @@ class Business:
             for n in range(products)]
 
     def do(self, api, method, path, body=None):
-        """Until answered; 4xx other than a rerun-able one is an error of the test's own."""
-        headers = {"Idempotency-Key": str(uuid.uuid4())} if method != "GET" else {}
-        while True:
-            try:
-                return api.call(method, path, {} if body is None and method != "GET" else body,
-                                headers)
-            except ApiError as error:
-                again = error.status in (429, 503) or (
-                    error.status == 409 and error.problem.get("code") in ("in_progress", "locked"))
-                if not again:
-                    raise
-            except (OSError, http.client.HTTPException):
-                api.close()
-            if self.stopping.is_set() and time.monotonic() > self.deadline:
-                raise TimeoutError(f"{method} {path} was never answered")
-            time.sleep(0.05)
+        def too_late():
+            return self.stopping.is_set() and time.monotonic() > self.deadline
+        return insist(api, method, path, body, too_late)
 
     # ---- the people ----
 
@@ -76,7 +86,7 @@ class Business:
             for item in self.do(erp, "GET", f"/items?limit=200&sku[like]={self.tag}")["data"]:
                 if float(item["available"]) < 50:
                     self.do(erp, "POST", "/stock-adjustments", {
-                        "item_id": item["id"], "quantity": "500", "unit_cost": "3.00",
+                        "item_id": item["id"], "quantity": "500", "unit_cost": UNIT_COST,
                         "reason": "Goods received"})
             time.sleep(0.5)
 
@@ -138,6 +148,28 @@ class Business:
             # Not an order yet, cancelled, one proposal is open, or one was just accepted.
             if error.status != 409 and codes != {"unknown_reference"}:
                 raise
+
+    def edit(self):
+        """Both sides work on the same records at once, each on its own fields."""
+        crm, chance = Api(self.stack.url("crm"), self.stack.tokens["crm"]), random.Random(3)
+        erp = Api(self.stack.url("erp"), self.stack.tokens["erp"])
+        while not self.stopping.is_set():
+            account, product = chance.choice(self.accounts), chance.choice(self.products)
+            words = uuid.UUID(int=chance.getrandbits(128)).hex[:8]
+            self.do(crm, "PATCH", f"/accounts/{account}", {
+                "name": f"{self.tag} {words}", "billing_city": words})
+            self.edited_by_erp(erp, f"/customers?external_ref=crm:account:{account}", {
+                "credit_limit": f"{chance.randint(10, 99)}000000.00"})
+            self.do(crm, "PATCH", f"/products/{product}", {"description": words})
+            self.edited_by_erp(erp, f"/items?external_ref=crm:product:{product}", {
+                "lead_time_days": chance.randint(1, 30)})
+            self.edits += 1
+            time.sleep(0.05)
+
+    def edited_by_erp(self, erp, path, change):
+        found = self.do(erp, "GET", path)["data"]
+        if found:   # it has crossed
+            self.do(erp, "PATCH", f"{path.split('?')[0]}/{found[0]['id']}", change)
 
     # ---- running them ----
 

@@ -1,6 +1,8 @@
 """tests/support/waiting.py -- waits for what the three daemons bring about by themselves."""
 import time
 
+from stack import StackError
+
 
 def eventually(condition, seconds=20, pause=0.02):
     """Calls condition until it answers something true; its last answer, or an AssertionError."""
@@ -18,3 +20,24 @@ def idle(bridge, seconds=60):
     def all_queues_empty():
         return bridge.get("/status")["idle"]
     eventually(all_queues_empty, seconds, 0.1)
+
+
+def revive(stack):
+    """As a supervisor does: a daemon that starts while PostgreSQL is away ends again."""
+    for name, process in stack.processes.items():
+        if process.poll() is not None:
+            stack.start_daemon(name)
+
+
+def all_ready(stack, seconds=60):
+    """Once PostgreSQL is back."""
+    deadline = time.monotonic() + seconds
+    for name in stack.processes:
+        while True:
+            revive(stack)
+            try:
+                stack.wait_ready(name, 5)
+                break
+            except StackError:
+                if time.monotonic() > deadline:
+                    raise

@@ -1,0 +1,73 @@
+"""tests/chaos/test_storm.py -- random business under random faults; then both sides are equal.
+
+CHAOS_MINUTES and CHAOS_SEED make it longer and other; script/chaos sets them.
+"""
+import os
+import pathlib
+import shutil
+import tempfile
+import time
+
+import pytest
+from business import UNIT_COST, Business
+from conftest import end_stack
+from invariants import (check_all, duplicated_changes, inverted_changes, lost_changes,
+                        nothing_has_grown, resources, rows)
+from storm import Storm, StormStack
+from waiting import idle
+
+SECONDS = float(os.environ.get("CHAOS_MINUTES", 0.4)) * 60
+SEED = int(os.environ.get("CHAOS_SEED", 20261122))
+
+
+@pytest.fixture
+def stack():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="dovetail-"))
+    folder.chmod(0o755)
+    stack = StormStack(folder, SEED)
+    try:
+        stack.start()
+        yield stack
+    finally:
+        keep = os.environ.get("CHAOS_KEEP")
+        if keep:
+            shutil.copytree(folder, keep, dirs_exist_ok=True, ignore=shutil.ignore_patterns(
+                "postgres", "secrets"))
+        stack.stop()
+        stack.end_disk()
+        end_stack(stack)
+
+
+def last_to_arrive(stack):
+    """Why it took as long as it took."""
+    late = rows(stack, """
+        SELECT route, entity, source_id, state, attempts, finished_at - received_at AS took,
+            received_at::time, finished_at::time FROM bridge.message
+        WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 3""")
+    return "\n".join(f"last: {message}" for message in late)
+
+
+def test_after_a_storm_nothing_is_lost_doubled_or_out_of_order(stack):
+    storm, business = Storm(stack, SEED), Business(stack, SEED)
+    business.start(business.sell, business.stock_up, business.fulfil, business.edit)
+    time.sleep(1)
+    before = resources(stack)
+    storm.begin()
+    storm.run(SECONDS)
+    business.stopping.set()
+    storm.heal()
+    healed = time.monotonic()
+    business.stop()
+    answered = time.monotonic() - healed
+    idle(stack.api("bridge"), 90)
+    took = time.monotonic() - healed
+    used = resources(stack)
+    print(f"\n{storm.told()}\nseed {SEED}: {len(business.won)} deals won, {business.edits} rounds"
+          f" of edits on both sides\n{answered:.1f} s after healing the last client was answered,"
+          f" after {took:.1f} s all was idle\n{used}\n{last_to_arrive(stack)}\n"
+          f"{storm.injections} injections, {len(lost_changes(stack))} lost,"
+          f" {len(duplicated_changes(stack))} duplicated,"
+          f" {len(inverted_changes(stack))} wrong order")
+    check_all(stack, storm.poisoned, business.won, UNIT_COST)
+    nothing_has_grown(before, used)
+    assert business.won and business.edits
