@@ -161,6 +161,7 @@ class Stack:
                 self.write_secret(secret.name,
                                   "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
             config["systems"][name] = {
+                **config["systems"].get(name, {}),
                 "url": self.url(name),
                 "token": f"@{self.var}/secrets/{name}-bridge-token",
                 "secret": f"@{secret}",

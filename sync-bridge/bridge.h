@@ -94,6 +94,9 @@ struct bridge_system *bridge_system(const char *name);
 /* By name: around a reload one may be the old and the other the new. */
 bool same_system(const struct bridge_system *a, const struct bridge_system *b);
 struct bridge_route *bridge_route(const char *name);
+/* '{"account-customer","product-item"}', in the request's arena. */
+struct request;
+const char *bridge_route_names(struct request *rq);
 
 /* Whether it takes changes of this type ("account.updated"). */
 bool bridge_route_takes(const struct bridge_route *route, const char *type);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli_http.h"
+#include "cli_table.h"
 
 static const struct cli_command commands[] = {
 	{ "status", "", cli_status },
@@ -210,6 +211,40 @@ cli_ask(const struct cli *cli, const char *method, const char *path, const char 
 	}
 	free(raw);
 	return json;
+}
+
+static void
+print_state(const struct cli *cli, const char *what, jv record)
+{
+	char *state = cli_cell(record, "state");
+	char *reason = cli_text(record, "reason");
+
+	printf("%s %s: %s%s%s\n", what, cli->arguments[0], state, *reason ? ": " : "", reason);
+	free(state);
+	free(reason);
+}
+
+int
+cli_act(const struct cli *cli, const char *path, const char *verb, const char *what)
+{
+	const char *reason = cli_flag(cli, "reason");
+	char *encoded = cli_encode(cli->arguments[0]);
+	char *full = cli_printf("/api/v1/%s/%s/%s", path, encoded, verb);
+	jv body = jv_object();
+	int exit_status;
+	jv record;
+
+	if (reason)
+		body = jv_object_set(body, jv_string("reason"), jv_string(reason));
+	body = jv_dump_string(body, 0);
+	record = cli_ask(cli, "POST", full, jv_string_value(body), &exit_status);
+	if (jv_is_valid(record))
+		print_state(cli, what, record);
+	jv_free(record);
+	jv_free(body);
+	free(encoded);
+	free(full);
+	return exit_status;
 }
 
 char *

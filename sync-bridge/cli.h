@@ -43,6 +43,10 @@ const char *cli_flag(const struct cli *cli, const char *name);
 jv cli_ask(const struct cli *cli, const char *method, const char *path, const char *body,
 	   int *exit_status);
 
+/* POST /<path>/<first argument>/<verb>, with --reason when it was given; prints the state that what
+ * (a "message") is in then, and why. Answers the exit status. */
+int cli_act(const struct cli *cli, const char *path, const char *verb, const char *what);
+
 /* The path with those of the flags that were given as its query, malloced. names: NULL-terminated;
  * path may have a query already. */
 char *cli_path(const struct cli *cli, const char *path, const char *const *names);

@@ -1,9 +1,7 @@
 /* sync-bridge/cli_messages.c -- the commands messages, retry and skip. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "cli.h"
-#include "cli_http.h"
 #include "cli_table.h"
 
 int
@@ -27,46 +25,18 @@ cli_messages(const struct cli *cli)
 	return exit_status;
 }
 
-/* POST /messages/{id}/{verb} */
-static int
-act(const struct cli *cli, const char *verb, const char *body)
-{
-	char *encoded = cli_encode(cli->arguments[0]);
-	char path[256];
-	int exit_status;
-	jv json;
-
-	snprintf(path, sizeof(path), "/api/v1/messages/%s/%s", encoded, verb);
-	free(encoded);
-	json = cli_ask(cli, "POST", path, body, &exit_status);
-	if (jv_is_valid(json)) {
-		char *state = cli_cell(json, "state");
-
-		printf("message %s: %s\n", cli->arguments[0], state);
-		free(state);
-		jv_free(json);
-	}
-	return exit_status;
-}
-
 int
 cli_retry(const struct cli *cli)
 {
-	return cli->argument_count ? act(cli, "retry", "{}") : cli_bulk(cli, "retry");
+	if (!cli->argument_count)
+		return cli_bulk(cli, "retry");
+	return cli_act(cli, "messages", "retry", "message");
 }
 
 int
 cli_skip(const struct cli *cli)
 {
-	jv body;
-	int exit_status;
-
 	if (!cli->argument_count)
 		return cli_bulk(cli, "skip");
-	body = jv_object_set(jv_object(), jv_string("reason"),
-			     jv_string(cli_flag(cli, "reason")));
-	body = jv_dump_string(body, 0);
-	exit_status = act(cli, "skip", jv_string_value(body));
-	jv_free(body);
-	return exit_status;
+	return cli_act(cli, "messages", "skip", "message");
 }

@@ -162,44 +162,22 @@ cli_replays(const struct cli *cli)
 	return exit_status;
 }
 
-/* POST /<path>/{argument}/<verb> */
-static int
-act(const struct cli *cli, const char *path, const char *verb, const char *what)
-{
-	char *encoded = cli_encode(cli->arguments[0]);
-	char full[400];
-	int exit_status;
-	jv json;
-
-	snprintf(full, sizeof(full), "/api/v1/%s/%.200s/%s", path, encoded, verb);
-	free(encoded);
-	json = cli_ask(cli, "POST", full, "{}", &exit_status);
-	if (jv_is_valid(json)) {
-		char *state = cli_cell(json, "state");
-
-		printf("%s %s: %s\n", what, cli->arguments[0], state);
-		free(state);
-		jv_free(json);
-	}
-	return exit_status;
-}
-
 int
 cli_replay_cancel(const struct cli *cli)
 {
-	return act(cli, "replays", "cancel", "replay");
+	return cli_act(cli, "replays", "cancel", "replay");
 }
 
 int
 cli_match_accept(const struct cli *cli)
 {
-	return act(cli, "matches", "accept", "match");
+	return cli_act(cli, "matches", "accept", "match");
 }
 
 int
 cli_match_refuse(const struct cli *cli)
 {
-	return act(cli, "matches", "refuse", "match");
+	return cli_act(cli, "matches", "refuse", "match");
 }
 
 static void

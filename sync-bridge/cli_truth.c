@@ -140,46 +140,16 @@ cli_drift(const struct cli *cli)
 	return exit_status;
 }
 
-static int
-act(const struct cli *cli, const char *verb, const char *body)
-{
-	char *encoded = cli_encode(cli->arguments[0]);
-	char path[256];
-	int exit_status;
-	jv json;
-
-	snprintf(path, sizeof(path), "/api/v1/drift/%s/%s", encoded, verb);
-	free(encoded);
-	json = cli_ask(cli, "POST", path, body, &exit_status);
-	if (jv_is_valid(json)) {
-		char *state = cli_cell(json, "state");
-		char *reason = cli_cell(json, "reason");
-
-		printf("drift %s: %s: %s\n", cli->arguments[0], state, reason);
-		free(state);
-		free(reason);
-		jv_free(json);
-	}
-	return exit_status;
-}
-
 int
 cli_drift_repair(const struct cli *cli)
 {
-	return act(cli, "repair", "{}");
+	return cli_act(cli, "drift", "repair", "drift");
 }
 
 int
 cli_drift_hold(const struct cli *cli)
 {
-	jv body = jv_object_set(jv_object(), jv_string("reason"),
-				jv_string(cli_flag(cli, "reason")));
-	int exit_status;
-
-	body = jv_dump_string(body, 0);
-	exit_status = act(cli, "hold", jv_string_value(body));
-	jv_free(body);
-	return exit_status;
+	return cli_act(cli, "drift", "hold", "drift");
 }
 
 /* ---- prove ---- */

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "bridge.h"
 #include "config_reader.h"
 #include "event/signature.h"
@@ -57,6 +58,18 @@ struct bridge_route *
 bridge_route(const char *name)
 {
 	return route_in(&bridge, name);
+}
+
+const char *
+bridge_route_names(struct request *rq)
+{
+	struct text out = text_in(&rq->arena);
+
+	text_add(&out, "{");
+	for (int i = 0; i < bridge.route_count; i++)
+		text_addf(&out, "%s\"%s\"", i ? "," : "", bridge.routes[i].name);
+	text_add(&out, "}");
+	return text_str(&out);
 }
 
 static void

@@ -189,23 +189,11 @@ reread(struct request *rq)
 
 /* ---- the table, and the other processes ---- */
 
-static const char *
-route_names(struct request *rq)
-{
-	struct text out = text_in(&rq->arena);
-
-	text_add(&out, "{");
-	for (int i = 0; i < bridge.route_count; i++)
-		text_addf(&out, "%s\"%s\"", i ? "," : "", bridge.routes[i].name);
-	text_add(&out, "}");
-	return text_str(&out);
-}
-
 /* Messages of routes that are gone show it; those of routes that came back go on. */
 static void
 strand(struct request *rq)
 {
-	const char *names = route_names(rq);
+	const char *names = bridge_route_names(rq);
 	int count = rows_affected(db_all(rq, sql_strand, P_TEXT(names)));
 
 	if (count > 0)

@@ -37,18 +37,6 @@ static const char sql_open[] =
 	"SELECT EXISTS (SELECT FROM (SELECT FROM message"
 	" WHERE state IN ('received', 'waiting', 'retrying') ORDER BY id LIMIT 1) m) AS open";
 
-static const char *
-route_names(struct request *rq)
-{
-	struct text out = text_in(&rq->arena);
-
-	text_add(&out, "{");
-	for (int i = 0; i < bridge.route_count; i++)
-		text_addf(&out, "%s\"%s\"", i ? "," : "", bridge.routes[i].name);
-	text_add(&out, "}");
-	return text_str(&out);
-}
-
 static struct row *
 row_of_route(struct rows *rows, const char *name)
 {
@@ -102,7 +90,7 @@ static cJSON *
 routes_state(struct request *rq)
 {
 	struct rows *pending = db_all(rq, sql_pending);
-	struct rows *ended = db_all(rq, sql_ended, P_TEXT(route_names(rq)));
+	struct rows *ended = db_all(rq, sql_ended, P_TEXT(bridge_route_names(rq)));
 	cJSON *list = cJSON_CreateArray();
 
 	for (int i = 0; i < bridge.route_count; i++) {

@@ -100,7 +100,9 @@ def webhooks(stack):
         record = {"id": next(number), "name": "From outside", "type": "prospect"}
         api = Api(stack.url("bridge"), timeout=30)
         try:
-            return post_event(api, sender, sender.event("account", record, "updated", 1)).status
+            # Not named as the CRM names its own: the bridge asks the CRM whether it knows those.
+            return post_event(api, sender, sender.event("account", record, "updated", 1),
+                              f"outside-{record['id']}").status
         finally:
             api.close()
     return call

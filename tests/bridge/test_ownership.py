@@ -24,7 +24,7 @@ def without_owns(route):
 def test_every_shipped_route_says_what_it_owns_and_yields_nothing_else(lone):
     lone.start()
     routes = {r["name"]: r for r in lone.api.get("/routes")["data"]}
-    assert len(routes) == 8 and all(r["owns"] for r in routes.values())
+    assert len(routes) == 9 and all(r["owns"] for r in routes.values())
     assert "credit_limit" not in routes["account-customer"]["owns"]
 
 
@@ -75,7 +75,7 @@ def test_several_systems_need_no_division(lone, change):
                                        "secret": lone.erp.secret}
         change(config)
     lone.start(with_more)
-    assert len(lone.api.get("/routes")["data"]) == 16
+    assert len(lone.api.get("/routes")["data"]) == 18
 
 
 def test_a_mapping_that_writes_what_its_route_does_not_own_is_rejected(lone):

@@ -1,4 +1,7 @@
-"""tests/bridge/test_user_pains.py -- what users of other bridges complain of, one test each."""
+"""tests/bridge/test_user_pains.py -- what users of other bridges complain of, one test each.
+
+The 18th, several companies and remote sites, takes a stack of its own: test_topology.py.
+"""
 import signal
 import threading
 import uuid
@@ -259,3 +262,50 @@ def test_15_a_bridge_killed_at_work_leaves_nothing_stuck(stack, crm, erp, bridge
     for deal in deals:
         handed_over(crm, deal)
     assert len({order_of(erp, deal)["id"] for deal in deals}) == 10
+
+
+def test_16_an_amendment_is_taken_for_what_is_not_delivered_and_both_sides_show_its_revision(
+        crm, erp, bridge):
+    deal = won_deal(crm, bridge, quantity="5", price="10.00")
+    order = order_of(erp, deal)
+    received(erp, order["lines"][0]["item_id"], "2")
+    delivery = erp.post(f"/sales-orders/{order['id']}/deliveries")
+    for verb in ("pick", "pack", "ship"):
+        erp.post(f"/deliveries/{delivery['id']}/{verb}")
+    idle(bridge)
+    line = crm.get(f"/opportunities/{deal['id']}")["lines"][0]["id"]
+    for quantity, state, revision in (("1", "rejected", 1), ("3", "accepted", 2)):
+        crm.post(f"/opportunities/{deal['id']}/amend",
+                 {"lines": [{"id": line, "quantity": quantity}]})
+        idle(bridge)
+        shown, order = crm.get(f"/opportunities/{deal['id']}"), order_of(erp, deal)
+        assert shown["amendment"]["state"] == state
+        assert shown["revision"] == order["revision"] == revision
+    assert shown["amount"] == order["total"] == "30.00"
+
+
+def test_17_records_that_were_there_before_are_matched_linked_and_then_kept_in_step(
+        stack, crm, erp, bridge):
+    tax = f"DE{uuid.uuid4().int % 10**9:09}"
+    name = unique("Old customer")
+    known = erp.post("/customers", {"name": name, "tax_id": f"{tax[:4]} {tax[4:]}"})
+    stranger = erp.post("/customers", {"name": name})
+    account = crm.post("/accounts", {"name": name, "type": "prospect", "tax_id": tax})
+    idle(bridge)
+
+    def matched(link):
+        job = bridge.post("/matches", {"route": "account-customer", "link": link})
+
+        def job_is_done():
+            return bridge.get(f"/replays/{job['id']}")["state"] == "done"
+        eventually(job_is_done, 60)
+    matched(False)
+    assert erp.get(f"/customers/{known['id']}")["external_ref"] is None
+    matched(True)
+    assert erp.get(f"/customers/{known['id']}")["external_ref"] == f"crm:account:{account['id']}"
+    assert erp.get(f"/customers/{stranger['id']}")["external_ref"] is None
+    crm.patch(f"/accounts/{account['id']}", {"type": "customer", "phone": "555"})
+    idle(bridge)
+    assert erp.get(f"/customers/{known['id']}")["phone"] == "555"
+    assert len(erp.get("/customers", external_ref=f"crm:account:{account['id']}")["data"]) == 1
+

@@ -123,7 +123,7 @@ class FakeSystem:
         if "/webhook-deliveries" in call.path:
             return 200, {"data": [], "next_cursor": None}
         if call.method == "GET":
-            record = self.records.get(call.path.partition("?")[0])
+            record = self.records.get(call.path) or self.records.get(call.path.partition("?")[0])
             return (200, record) if record else (404, {"code": "not_found", "detail": "No record."})
         by_ref = re.fullmatch(r"/api/v1/([a-z-]+)/by-ref/(.+)", call.path)
         if not by_ref:
