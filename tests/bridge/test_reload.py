@@ -61,7 +61,7 @@ def test_a_changed_mapping_maps_the_next_change(lone):
     assert lone.ended("account", 1)["state"] == "applied"
     before = lone.api.get("/status")["configuration"]
     reply = reload(lone, own_mappings(lone, account_customer=RENAMED))
-    assert reply["changed"] and reply["routes"] == 8 and reply["digest"] != before["digest"]
+    assert reply["changed"] and reply["routes"] == 9 and reply["digest"] != before["digest"]
     lone.account(1, version=2)
     assert lone.ended("account", 1, version=2)["state"] == "applied"
     names = [c.body["name"] for c in lone.erp.effects_of("crm:account:1")]
@@ -76,7 +76,6 @@ def test_a_changed_mapping_maps_the_next_change(lone):
     (lambda c: c["routes"][1].update(name="account-customer"),
      "routes[1] (account-customer): there is another"),
     (lambda c: c["systems"]["crm"].update(token="@nowhere"), "nowhere"),
-    (lambda c: c["systems"]["crm"].update(epoch=0), 'systems.crm: "epoch" must be a positive'),
     (lambda c: c["systems"]["crm"].update(old_secret="short"), 'systems.crm: "old_secret"'),
     (lambda c: c["systems"]["crm"].update(old_secret_until="soon"), 'old_secret_until" must be'),
     (lambda c: c["routes"][0].update(when=".record |"), '"when", line 1: syntax error'),
@@ -93,17 +92,17 @@ def test_a_wrong_configuration_is_refused_whole_and_the_old_one_goes_on(lone, ch
 
 
 def test_a_wrong_place_is_named_with_its_line(lone):
-    write(lone, lambda c: (c["systems"]["erp"].update(epoch="x"),
+    write(lone, lambda c: (c["systems"]["erp"].update(skip_origin=1),
                            c["systems"]["crm"].update(skip_origin="routes")))
     path = lone.stack.var / "bridge.json"
     lines, erp = path.read_text().splitlines(), '  "erp": {'
     said = command(lone, "check-config", str(path)).stderr
     assert f"{path}: line {lines.index(erp) + 1}: systems.erp: " in said, said
-    write(lone, lambda c: c["routes"][3].update(mirror=1))
+    write(lone, lambda c: c["routes"][4].update(mirror=1))
     lines = path.read_text().splitlines()
     said = command(lone, "check-config", str(path)).stderr
     line = lines.index('   "name": "order-status",')
-    assert f"{path}: line {line}: routes[3] (order-status): " in said, said
+    assert f"{path}: line {line}: routes[4] (order-status): " in said, said
 
 
 def test_a_broken_mapping_is_refused_with_its_file_and_line(lone):
@@ -122,7 +121,7 @@ def test_a_broken_mapping_is_refused_with_its_file_and_line(lone):
 def test_a_file_is_checked_without_a_daemon(lone):
     write(lone)
     done = command(lone, "check-config", str(lone.stack.var / "bridge.json"))
-    assert done.returncode == 0 and done.stdout == "ok: 2 systems, 8 routes\n", done.stderr
+    assert done.returncode == 0 and done.stdout == "ok: 2 systems, 9 routes\n", done.stderr
     assert command(lone, "check-config", "/nowhere.json").returncode == 1
     assert command(lone, "check-config").returncode == 2
     assert command(lone, "reload").returncode == 1

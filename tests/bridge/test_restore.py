@@ -84,7 +84,7 @@ def test_a_restored_erp_gets_again_what_it_has_lost(company):
     erp = company.erp
     why = company.noticed("erp")
     assert "lost event" in why["reason"] and "accept-restore erp" in why["remedy"]
-    assert 'bridge_system_restored{target="erp"} 1' in bridge.raw("GET", "/metrics").raw.decode()
+    assert 'bridge_system_restored{system="erp"} 1' in bridge.raw("GET", "/metrics").raw.decode()
     crm.patch(f"/accounts/{late['id']}", {"billing_city": "Waits"})
 
     def the_change_is_in_the_inbox():

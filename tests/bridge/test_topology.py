@@ -174,7 +174,7 @@ def second_erp(lone):
 
     def change(config):
         config["systems"]["erp2"] = {"url": lone.erp2.url, "token": "t",
-                                     "secret": lone.erp2.secret, "epoch": 3}
+                                     "secret": lone.erp2.secret}
         one_crm_two_erps(config)
     return change
 

@@ -196,23 +196,24 @@ def duplicated_changes(stack):
             GROUP BY 1 HAVING count(DISTINCT record_id) > 1""")
         twice += rows(stack, f"""
             SELECT entity, record_id, type, record ->> 'source_version' AS source_version,
-                array_agg(version) AS versions, array_agg(changed::text) AS changed
+                record ->> 'source_epoch' AS source_epoch, array_agg(version) AS versions, array_agg(changed::text) AS changed
             FROM {schema}.event WHERE origin = 'bridge' AND type ~ '\\.(created|updated)$'
                 AND record ->> 'external_ref' LIKE '{cause}:%'
                 AND record ->> 'source_version' IS NOT NULL
-            GROUP BY 1, 2, 3, 4 HAVING count(*) > 1""")
+            GROUP BY 1, 2, 3, 4, 5 HAVING count(*) > 1""")
     return twice
 
 
 def inverted_changes(stack):
-    """Effects of an older version of a record after those of a newer one."""
+    """Effects of an older version of a record, in one history of it, after those of a newer."""
     wrong = []
     for schema in ("crm", "erp"):
         wrong += rows(stack, f"""
             SELECT * FROM (
                 SELECT entity, record_id, version, (record ->> 'source_version')::bigint AS source,
                     lag((record ->> 'source_version')::bigint) OVER (
-                        PARTITION BY entity, record_id ORDER BY version) AS before
+                        PARTITION BY entity, record_id, record ->> 'source_epoch'
+                        ORDER BY version) AS before
                 FROM {schema}.event WHERE record ->> 'source_version' IS NOT NULL) e
             WHERE source < before""")
     return wrong
