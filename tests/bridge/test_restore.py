@@ -107,11 +107,11 @@ def test_a_restored_erp_gets_again_what_it_has_lost(company):
     [customer] = erp.get("/customers",
                          external_ref=f"crm:account:{company.accounts[0]['id']}")["data"]
     assert customer["billing_city"] == "Later"
-    check_all(company.stack)
+    check_all(company.stack, but=("I4",))   # lost causes had effects
     company.fulfil(lost)
     company.idle()
     assert company.fulfilment(lost)["invoices"]
-    check_all(company.stack)
+    check_all(company.stack, but=("I4",))   # lost causes had effects
     assert company.restored("erp") is None and company.held() == {}
     assert bridge.raw("POST", "/systems/erp/accept-restore", {}).status == 409
     assert bridge.raw("POST", "/systems/no/accept-restore", {}).status == 404
