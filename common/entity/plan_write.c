@@ -148,6 +148,7 @@ shape_sent(const struct shape *shape, const struct inserted *inserted)
 
 		*member = shape->members[i];
 		if (member->computed && strcmp(member->name, "source_version") != 0 &&
+		    strcmp(member->name, "source_epoch") != 0 &&
 		    !inserted_sql(inserted, member->name))
 			member->settable = false;
 	}

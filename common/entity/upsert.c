@@ -18,7 +18,6 @@ bool
 upsert_begin(struct request *rq, struct writing *w)
 {
 	const struct entity_plan *plan = w->entity->plan;
-
 	int64_t version, epoch;
 
 	w->record = record_lock_ref(rq, w->entity, w->ref);
