@@ -16,13 +16,10 @@ BUGS = [
          "CREATE INDEX message_event_id_key")]),
     Bug("acknowledged although the commit failed", "I5", [
         ("sync-bridge/inbox.c", "void\ninbox_post(struct request *rq)\n{",
-         "struct taking { struct arrival *arrival; const char *routes; };\n"
-         "static void\ntake_anyhow(struct request *rq, void *arg)\n{\n"
-         "\tstruct taking *taking = arg;\n\ttake(rq, taking->arrival, taking->routes);\n}\n\n"
+         "static void\ntake_anyhow(struct request *rq, void *arg)\n{\n\ttake(rq, arg);\n}\n\n"
          "void\ninbox_post(struct request *rq)\n{"),
-        ("sync-bridge/inbox.c", "\ttake(rq, &arrival, routes_array(rq, &arrival));",
-         "\tstruct taking taking = { &arrival, routes_array(rq, &arrival) };\n"
-         "\trequest_run(rq, take_anyhow, &taking);")]),
+        ("sync-bridge/inbox.c", "\ttake(rq, &arrival);\n",
+         "\trequest_run(rq, take_anyhow, &arrival);\n")]),
     Bug("message lost when the inbox is full", "I5", [
         ("sync-bridge/inbox.c", "\tif (sweep_open() > bridge_options.inbox_limit)\n"
          "\t\tfail(rq, ERR_UNAVAILABLE, .detail = \"The inbox is full.\",\n"
@@ -34,7 +31,8 @@ BUGS = [
          "\" last_status = u.status, last_error = u.error, status = 'delivered'\"")]),
     Bug("no version guard", "I3", [
         ("common/entity/upsert.c", "\tif (!w->record || !plan->by_source_version ||"
-         " !w->source_version)\n\t\treturn true;", "\tif (plan)\n\t\treturn true;")]),
+         " !w->source_version || w->compared)\n\t\treturn true;",
+         "\tif (plan)\n\t\treturn true;")]),
     Bug("guard left behind when only lines change", "I1", [
         ("common/entity/write.c", "\t\tupsert_advance(rq, w);\n", "")]),
     Bug("idempotency keys ignored", "I1", [

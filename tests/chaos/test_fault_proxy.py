@@ -43,7 +43,7 @@ def test_a_reply_whose_headers_break_off_counts_as_none(lone):
     lone.start(through_proxy)
     lone.account(1)
     eventually(lambda: proxy.counts["cut_reply"] >= 2)
-    assert lone.message("account", 1)["state"] == "retrying"
+    lone.in_state("retrying", "account", 1)
     proxy.heal()
     assert lone.ended("account", 1)["state"] in ("applied", "unchanged")
     assert len(lone.erp.effects_of("crm:account:1")) == 1
