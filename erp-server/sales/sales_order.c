@@ -50,12 +50,15 @@ struct entity sales_order_entity = {
 	.inserted = {
 		{ "currency", "coalesce(nullif(x.currency, ''), (SELECT c.currency FROM customer c"
 			      " WHERE c.id = x.customer_id), '')" },
+		{ "order_date", "d.day" },
 		{ "amount", "s.amount" },
 		{ "tax_amount", "s.tax_amount" },
 		{ "total", "s.amount"
 			   " + CASE x.tax_mode WHEN 'exclusive' THEN s.tax_amount ELSE 0 END" },
 	},
-	.whole = "order_sums(b.j -> 'lines', coalesce(x.tax_mode, 'none')) s",
+	.whole = "order_sums(b.j -> 'lines', coalesce(x.tax_mode, 'none')) s,"
+		 " LATERAL (SELECT coalesce(x.order_date, CURRENT_DATE) AS day) d,"
+		 " period_check(d.day)",
 	.verbs = sales_order_verbs,
 	.views = views,
 	.prepare = order_prepare,
@@ -222,16 +225,17 @@ check_total(struct request *rq, const struct row *sums)
 				    total));
 }
 
-/* Inserted with its sums; changed lines are added up here. */
+/* Inserted with its sums, into an open period; changed lines are added up here. */
 static void
 order_saved(struct request *rq, struct record *order, bool created)
 {
+	if (created) {
+		check_total(rq, order->row);
+		return;
+	}
 	if (strcmp(record_text(order, "status"), "draft") == 0)
 		ledger_require_open(rq, record_text(order, "order_date"));
-	if (created)
-		check_total(rq, order->row);
-	else
-		order_total(rq, order->id);
+	order_total(rq, order->id);
 }
 
 void
