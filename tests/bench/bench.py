@@ -109,7 +109,8 @@ ADD_UP = ("UPDATE sales_order o SET amount = s.amount, tax_amount = s.tax, total
           " FROM (SELECT sum(amount) AS amount, sum(tax_amount) AS tax"
           " FROM sales_order_line WHERE sales_order_id = :id) s WHERE o.id = :id")
 READ_BACK = ("SELECT row_to_json(o), (SELECT json_agg(l ORDER BY l.position)"
-             " FROM sales_order_line l WHERE l.sales_order_id = o.id) FROM sales_order o WHERE o.id = :id")
+             " FROM sales_order_line l WHERE l.sales_order_id = o.id)"
+             " FROM sales_order o WHERE o.id = :id")
 
 
 def one_by_one(stack, customers, items, order, webhook, rows_only=False):
