@@ -3,6 +3,7 @@ import os
 import pathlib
 import re
 import threading
+import time
 
 import psycopg2
 from reference import Script
@@ -17,8 +18,8 @@ SAME_COMMITS = [
     " gen_random_uuid()::text, 'account.updated', 'account', :id, '', now(), $1) RETURNING id"
     " AS message",
     "BEGIN",
-    "UPDATE erp.customer SET billing_street = billing_street || '', version = version + 1,"
-    " source_version = source_version + 1 WHERE id = :id RETURNING version",
+    "UPDATE erp.customer SET billing_street = billing_street || '', updated_at = now()"
+    " WHERE id = :id RETURNING version",
     "INSERT INTO erp.event (entity, record_id, version, type, actor, origin, trace, traceparent,"
     " changed, record) VALUES ('bench', :id, (random() * 9e15)::bigint, 'bench.updated', 'bridge',"
     " 'bridge', '', '', '{}', $1)",
@@ -43,6 +44,7 @@ def pile_up(stack, ids, count):
     """Changes of as many records, made while the bridge is away."""
     turns = iter(range(count))
     lock = threading.Lock()
+    tag = time.time_ns()
 
     def change():
         crm = stack.api("crm")
@@ -51,7 +53,7 @@ def pile_up(stack, ids, count):
                 turn = next(turns, None)
             if turn is None:
                 return
-            crm.patch(f"/accounts/{ids[turn % len(ids)]}", {"billing_street": f"{turn} Street"})
+            crm.patch(f"/accounts/{ids[turn % len(ids)]}", {"billing_street": f"{turn} Street {tag}"})
     threads = [threading.Thread(target=change) for _ in range(4)]
     for thread in threads:
         thread.start()
