@@ -1,7 +1,6 @@
 /* sync-bridge/explain.c -- collects what is known of one record on each route that takes it. */
 #include "explain.h"
 
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -96,15 +95,6 @@ ask_when(struct request *rq, const struct explained *record, struct verdict *ver
 				       &verdict->when_error);
 }
 
-static bool
-takes(const struct bridge_route *route, const char *type)
-{
-	for (const char **event = route->events; *event; event++)
-		if (fnmatch(*event, type, 0) == 0)
-			return true;
-	return false;
-}
-
 /* A newer version need not concern the route: it may be of another type, or our own doing. */
 static void
 look_for_owed(struct request *rq, const struct explained *record, struct verdict *verdict)
@@ -125,7 +115,7 @@ look_for_owed(struct request *rq, const struct explained *record, struct verdict
 		int64_t newer;
 
 		if (!json_integer(each, "version", &newer) || newer <= version || !type ||
-		    !takes(verdict->route, type) ||
+		    !bridge_route_takes(verdict->route, type) ||
 		    (origin && skipped && strcmp(origin, skipped) == 0))
 			continue;
 		if (newer > verdict->owed)
