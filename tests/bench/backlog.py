@@ -53,7 +53,8 @@ def pile_up(stack, ids, count):
                 turn = next(turns, None)
             if turn is None:
                 return
-            crm.patch(f"/accounts/{ids[turn % len(ids)]}", {"billing_street": f"{turn} Street {tag}"})
+            crm.patch(f"/accounts/{ids[turn % len(ids)]}",
+                      {"billing_street": f"{turn} Street {tag}"})
     threads = [threading.Thread(target=change) for _ in range(4)]
     for thread in threads:
         thread.start()
