@@ -56,16 +56,22 @@ told_write(struct request *rq, bool leading)
 	const struct bridge all = bridge;
 
 	write_effects(rq);
-	for (int i = 0; leading && i < all.system_count; i++) {
+	for (int i = 0; i < all.system_count; i++) {
 		struct bridge_system *system = &all.systems[i];
 		char line[sizeof(system->told)];
 		struct told told;
 
+		if (!leading) {
+			system->told[0] = '\0';   /* another process writes */
+			continue;
+		}
 		now(system, &told);
 		snprintf(line, sizeof(line), "%s %d %s", told.breaker, told.subscribed,
 			 told.error ? told.error : "");
 		if (strcmp(line, system->told) == 0)
 			continue;
+		/* A reload while this waits knows not what the table holds. */
+		system->told[0] = '\0';
 		db_all(rq, sql_write, P_TEXT(system->name), P_TEXT(told.breaker),
 		       P_BOOL(told.subscribed), P_TEXT(told.error));
 		memcpy(system->told, line, sizeof(line));

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 
+import psycopg2
 import pytest
 from api import Api, ApiError
 from fake_system import post_event
@@ -176,6 +177,36 @@ def test_every_process_reloads_when_one_is_asked(lone):
     lone.account(1, kind="prospect")
     message = lone.ended("account", 1)
     assert message["state"] == "skipped" and message["reason"] == "other words"
+
+
+def test_a_reload_while_a_systems_state_is_written_leaves_its_last_state_in_the_table(lone):
+    lone.start()
+
+    def the_table_says_subscribed():
+        return lone.stack.sql("SELECT subscribed FROM bridge.system_state WHERE name = 'crm'") == "t"
+
+    def its_writing_waits():
+        return lone.stack.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                              " AND query LIKE '%system_state%'") != "0"
+
+    def hang_up(reason):
+        write(lone, lambda c: c["routes"][0].update(skip_reason=reason))
+        before = log(lone).count("runs another configuration")
+        lone.signal(signal.SIGHUP)
+
+        def it_is_in_effect():
+            return log(lone).count("runs another configuration") > before
+        eventually(it_is_in_effect)
+    eventually(the_table_says_subscribed)
+    holder = psycopg2.connect(lone.stack.database_url)
+    holder.cursor().execute("SELECT FROM bridge.system_state FOR UPDATE")
+    lone.crm.close()
+    hang_up("first")
+    eventually(its_writing_waits)
+    lone.crm.open()
+    hang_up("second")
+    holder.close()
+    eventually(the_table_says_subscribed)
 
 
 def test_messages_of_a_removed_route_wait_in_sight_and_go_on_when_it_is_back(lone):
