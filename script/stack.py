@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import pathlib
+import random
 import secrets
 import signal
 import socket
@@ -32,9 +33,11 @@ class StackError(Exception):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below the ports that clients get: one of those may take it while its daemon restarts."""
+    while True:
+        port = random.randint(12000, 30000)
+        if port_is_free(port):
+            return port
 
 
 def port_is_free(port):

@@ -4,6 +4,7 @@ import re
 import jsonschema
 
 from api import Api
+from stack import Stack
 
 EACH_AT_MOST = 25   # replies of one operation and status that are checked
 
@@ -56,7 +57,11 @@ contracts = {}
 
 def watch_replies():
     """From now on every Api call of this process is checked."""
-    plain = Api.raw
+    plain, start_daemon = Api.raw, Stack.start_daemon
+
+    def start(self, name, *arguments, **options):
+        contracts.pop(self.url(name), None)   # another daemon may have listened there
+        return start_daemon(self, name, *arguments, **options)
 
     def raw(self, method, path, body=None, headers=None):
         reply = plain(self, method, path, body, headers)
@@ -70,4 +75,4 @@ def watch_replies():
         full = path if path.startswith("/api/") else "/api/v1" + path
         contracts[self.url].check(method, full, reply)
         return reply
-    Api.raw = raw
+    Api.raw, Stack.start_daemon = raw, start
