@@ -118,7 +118,8 @@ def test_everything_is_installed_where_the_units_look_for_it(installed):
         program, config = re.search(r"ExecStart=(\S+) --config (\S+)", unit).groups()
         assert os.access(str(installed) + program, os.X_OK)
         settings = pathlib.Path(str(installed) + config).read_text()
-        given = set(re.findall(r"LoadCredential=([^:]+):/etc/dovetail/credentials/", unit))
+        given = set(re.findall(rf"LoadCredential=([^:]+):/etc/dovetail/credentials/{daemon}/\1$",
+                               unit, re.M))
         wanted = set(re.findall(r"= @(\S+)", settings))
         if daemon == "sync-bridge":
             wanted |= set(re.findall(r'"@([^"]+)"', (
