@@ -1,7 +1,6 @@
 /* sync-bridge/prove_route.c -- holds a source's log and a target's records against the messages. */
 #include "prove_route.h"
 
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,15 +19,6 @@ add_example(struct route_proof *p, const char *text)
 	if (text && p->example_count < 3)
 		snprintf(p->examples[p->example_count++], sizeof(p->examples[0]), "%s: %s",
 			 p->route->name, text);
-}
-
-static bool
-takes(const struct bridge_route *route, const char *type)
-{
-	for (const char **event = route->events; *event; event++)
-		if (fnmatch(*event, type, 0) == 0)
-			return true;
-	return false;
 }
 
 /* Arrays in the making, as PostgreSQL reads them. */
@@ -89,7 +79,7 @@ add_event(struct route_proof *p, struct columns *columns, const cJSON *event)
 	const char *skip = p->route->from->skip_origin;
 	int64_t record, version;
 
-	if (!type || !id || !at || !takes(p->route, type) ||
+	if (!type || !id || !at || !bridge_route_takes(p->route, type) ||
 	    (skip && origin && strcmp(origin, skip) == 0) || !json_integer(data, "id", &record) ||
 	    !json_integer(data, "version", &version))
 		return;
