@@ -100,6 +100,8 @@ const char *bridge_route_names(struct request *rq);
 
 /* Whether it takes changes of this type ("account.updated"). */
 bool bridge_route_takes(const struct bridge_route *route, const char *type);
+/* Every change of its records; otherwise certain events only, such as opportunity.won. */
+bool bridge_route_takes_all(const struct bridge_route *route);
 /* Both write the same record of the target: the one named by the same record of the source. */
 bool bridge_routes_meet(const struct bridge_route *a, const struct bridge_route *b);
 

@@ -82,12 +82,7 @@ needs_when(const struct delivery *d, const struct bridge_route *route)
 {
 	const char *dot = strrchr(d->message->type, '.');
 
-	if (!dot || strcmp(dot, ".replayed") != 0)
-		return false;
-	for (const char **event = route->events; *event; event++)
-		if (strchr(*event, '*'))
-			return false;
-	return true;
+	return dot && strcmp(dot, ".replayed") == 0 && !bridge_route_takes_all(route);
 }
 
 /* What has crossed stays in step, and what others need crosses, whatever "when" says. 1, 0; -1 when

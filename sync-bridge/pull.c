@@ -189,6 +189,34 @@ send_along(struct request *rq, struct pulling *p, const cJSON *record)
 	judge(rq, p, &pulled);
 }
 
+/* What the target has of it, though the link was lost. Along a route that takes certain events only
+ * it is not carried again for that: an order that was won may have changed since. 0: none, or d's
+ * outcome is set. */
+static int64_t
+found_there(struct request *rq, struct pulling *p)
+{
+	const struct bridge_route *route = p->route;
+	struct call call = {
+		.method = "GET",
+		.path = arena_printf(&rq->arena, "/api/v1/%s?external_ref=%s&limit=1&fields=id",
+				     route->path, p->text),
+	};
+	const cJSON *data;
+	int64_t id;
+
+	if (bridge_route_takes_all(route))
+		return 0;
+	system_call(rq, route->to, &call);
+	if (call.result == CALL_LATER || call.result == CALL_BLOCKED)
+		deliver_later(p->d, route->to, &call);
+	data = json_get(call.json, "data");
+	if (call.result != CALL_DONE || !data || !json_integer(data->child, "id", &id))
+		return 0;
+	links_learn(rq, p->text, arena_printf(&rq->arena, "%s:%s:%" PRId64, route->to->name,
+					      route->target, id), route->name);
+	return id;
+}
+
 /* In the record's lane. */
 static void
 in_lane(struct request *rq, void *arg)
@@ -207,6 +235,9 @@ in_lane(struct request *rq, void *arg)
 		p->d->delay_ms = PAUSED_MS;
 		return;
 	}
+	p->id = found_there(rq, p);
+	if (p->id || p->d->settled)
+		return;
 	record = fetch(rq, p->d, p->route->from, p->route->source_path, &p->ref, p->text);
 	if (record)
 		send_along(rq, p, record);

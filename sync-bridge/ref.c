@@ -61,6 +61,15 @@ bridge_route_takes(const struct bridge_route *route, const char *type)
 }
 
 bool
+bridge_route_takes_all(const struct bridge_route *route)
+{
+	for (const char **event = route->events; *event; event++)
+		if (strchr(*event, '*'))
+			return true;
+	return false;
+}
+
+bool
 bridge_routes_meet(const struct bridge_route *a, const struct bridge_route *b)
 {
 	return same_system(a->from, b->from) && same_system(a->to, b->to) &&

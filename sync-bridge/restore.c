@@ -162,15 +162,6 @@ sources(struct request *rq, struct replay *job, const struct suspect *suspects, 
 	return replay_get(rq, job, route->from, text_str(&path), NULL);
 }
 
-static bool
-takes_every_event(const struct bridge_route *route)
-{
-	for (const char **event = route->events; *event; event++)
-		if (strchr(*event, '*'))
-			return true;
-	return false;
-}
-
 /* Along a route that takes certain events only, the record may not have come so far any more. */
 static bool
 is_wanted(struct request *rq, const struct bridge_route *route, const struct suspect *suspect,
@@ -180,7 +171,7 @@ is_wanted(struct request *rq, const struct bridge_route *route, const struct sus
 	int64_t version = 1;
 	struct ref ref;
 
-	if (!route->when || takes_every_event(route))
+	if (!route->when || bridge_route_takes_all(route))
 		return true;
 	json_integer(record, "version", &version);
 	ref_parse(suspect->source_ref, &ref);

@@ -181,6 +181,24 @@ def test_the_order_as_it_was_won_comes_again_and_changes_nothing(crm, erp, bridg
     assert order_of(erp, deal) == now
 
 
+def test_an_order_whose_link_a_crash_has_lost_is_found_and_not_made_again(
+        stack, crm, erp, bridge, ordered):
+    deal, order = ordered
+    erp.post(f"/sales-orders/{order['id']}/amend",
+             {"lines": [{"id": order["lines"][0]["id"], "quantity": "4"}]})
+    idle(bridge)
+    stack.processes["bridge"].terminate()
+    stack.processes["bridge"].wait(30)
+    stack.sql(f"DELETE FROM bridge.link WHERE left_ref = 'crm:opportunity:{deal['id']}'")
+    stack.start_daemon("bridge")
+    stack.wait_ready("bridge")
+    ask(crm, deal, "amend", {"lines": [{"id": deal["lines"][1]["id"], "quantity": "1"}]})
+    answered(crm, deal)
+    idle(bridge)
+    seen = bridge.get("/messages", entity="opportunity", source_id=deal["id"])["data"]
+    assert {m["state"] for m in seen} <= {"applied", "unchanged", "skipped"}, seen
+
+
 def test_while_customers_change_their_minds_both_sides_stay_equal(stack, crm, erp, bridge):
     seed = random.randrange(10**6)
     print("seed", seed)
