@@ -183,7 +183,8 @@ def test_a_reload_while_a_systems_state_is_written_leaves_its_last_state_in_the_
     lone.start()
 
     def the_table_says_subscribed():
-        return lone.stack.sql("SELECT subscribed FROM bridge.system_state WHERE name = 'crm'") == "t"
+        return lone.stack.sql("SELECT subscribed FROM bridge.system_state"
+                              " WHERE name = 'crm'") == "t"
 
     def its_writing_waits():
         return lone.stack.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"

@@ -16,10 +16,12 @@ def eventually(condition, seconds=20, pause=0.02):
 
 
 def idle(bridge, seconds=60):
-    """Waits until every queue of the three is empty."""
-    def all_queues_empty():
-        return bridge.get("/status")["idle"]
-    eventually(all_queues_empty, seconds, 0.1)
+    """Waits until every queue of the three is empty; otherwise says which is not."""
+    deadline = time.monotonic() + seconds
+    while not (status := bridge.get("/status"))["idle"]:
+        left = [r for r in status["routes"] if r["pending"]]
+        assert time.monotonic() < deadline, f"not idle: {status['systems']} {left}"
+        time.sleep(0.1)
 
 
 def revive(stack):
