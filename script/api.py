@@ -5,6 +5,8 @@ import time
 import urllib.parse
 import uuid
 
+KEPT_SECONDS = 30   # a daemon closes connections that are idle for its idle-timeout, 60 s
+
 
 class ApiError(Exception):
     """A reply outside 2xx; .status and .problem say what it was."""
@@ -32,6 +34,7 @@ class Api:
         self.token = token
         self.timeout = timeout
         self._connection = None
+        self._used = 0
 
     def _connect(self):
         parts = urllib.parse.urlsplit(self.url)
@@ -56,6 +59,8 @@ class Api:
         sent.update(headers or {})
         if isinstance(body, str):
             body = body.encode()
+        if time.monotonic() - self._used > KEPT_SECONDS:
+            self.close()
         for attempt in (1, 2):
             if self._connection is None:
                 self._connect()
@@ -63,6 +68,7 @@ class Api:
                 self._connection.request(method, path, body, sent)
                 answer = self._connection.getresponse()
                 data = answer.read()
+                self._used = time.monotonic()
                 break
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                 # A kept connection the server has closed meanwhile; only safe to repeat
