@@ -10,7 +10,7 @@ from conftest import BIN, ROOT
 from fake_system import post_event
 from invariants import both_sides_are_equal, check_all, ledger_balances, rows
 from lone_bridge import lone, one_lone_bridge  # noqa: F401
-from recovery import Company
+from recovery import Company, dump, put_back
 from stack import Stack
 from test_rebuild import Operator
 from test_operators import cli
@@ -21,20 +21,10 @@ class Backups(Company):
     """A company whose sides can be put back to how they were."""
 
     def dump(self, schema):
-        """One schema of the cluster, as pg_dump writes it."""
-        file = self.stack.var / f"{schema}.dump"
-        subprocess.run(["pg_dump", "-Fc", "-n", schema, "-f", file, self.stack.database_url],
-                       check=True)
-        return file
+        return dump(self.stack, schema)
 
     def put_back(self, schema, file):
-        process = self.stack.processes[schema]
-        process.terminate()
-        assert process.wait(30) == 0
-        self.stack.sql(f"DROP SCHEMA {schema} CASCADE")
-        subprocess.run(["pg_restore", "-d", self.stack.database_url, file], check=True)
-        self.stack.start_daemon(schema)
-        self.stack.wait_ready(schema)
+        put_back(self.stack, schema, file)
         setattr(self, schema, self.stack.api(schema))
 
     def restored(self, system):

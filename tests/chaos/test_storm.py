@@ -38,6 +38,35 @@ def stack():
         end_stack(stack)
 
 
+def still_open(stack):
+    """What has not arrived yet, and why; for people."""
+    found = rows(stack, """
+        SELECT 'message' AS what, route AS of, entity || ' ' || source_id AS record,
+            version, state::text, attempts, coalesce(reason, code) AS why,
+            next_at - now() AS due_in FROM bridge.message
+        WHERE state IN ('received', 'waiting', 'retrying')""")
+    for schema in ("crm", "erp"):
+        found += rows(stack, f"""
+            SELECT '{schema} delivery' AS what, w.url AS of, d.entity || ' ' || d.record_id
+                AS record, d.record_version AS version, d.status::text AS state, d.attempts,
+                d.last_error AS why, d.next_at - now() AS due_in
+            FROM {schema}.webhook_delivery d JOIN {schema}.webhook w ON w.id = d.webhook_id
+            WHERE d.status = 'pending'""")
+    return found
+
+
+def wait_and_tell(stack, seconds=90):
+    """Until all is idle; says each second what it is that is not."""
+    for second in range(seconds):
+        try:
+            return idle(stack.api("bridge"), 1)
+        except AssertionError:
+            print(f"\nnot idle {second + 1} s after the last client was answered:")
+            for each in still_open(stack)[:20]:
+                print(f"  {each}")
+    idle(stack.api("bridge"), 1)
+
+
 def last_to_arrive(stack):
     """Why it took as long as it took."""
     late = rows(stack, """
@@ -59,7 +88,7 @@ def test_after_a_storm_nothing_is_lost_doubled_or_out_of_order(stack):
     healed = time.monotonic()
     business.stop()
     answered = time.monotonic() - healed
-    idle(stack.api("bridge"), 90)
+    wait_and_tell(stack)
     took = time.monotonic() - healed
     used = resources(stack)
     print(f"\n{storm.told()}\nseed {SEED}: {len(business.won)} deals won, {business.edits} rounds"
