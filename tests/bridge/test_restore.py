@@ -163,6 +163,32 @@ def test_a_restored_crm_rules_its_records_and_orders_of_lost_deals_are_kept(comp
     assert not wrong
 
 
+def test_a_deal_that_got_the_id_of_a_lost_one_has_an_order_of_its_own(company):
+    """It was won before the bridge knew of the restore; the lost deal's order lets go of the id."""
+    backup = company.dump("crm")
+    lost = company.win(company.deal(company.accounts[0]))
+    company.idle()
+    order = company.order(lost)
+    bridge = company.stack.processes["bridge"]
+    bridge.terminate()
+    assert bridge.wait(30) == 0
+    company.put_back("crm", backup)
+    deal = company.win(company.deal(company.accounts[1]))
+    assert deal["id"] == lost["id"]
+    company.stack.start_daemon("bridge")
+    company.stack.wait_ready("bridge")
+    company.bridge.close()
+    company.noticed("crm")
+    company.accept("crm")
+    own = company.order(deal)
+    assert own["id"] != order["id"] and own["status"] == "confirmed"
+    assert company.fulfilment(deal)["handover"]["order_number"] == own["number"]
+    kept = company.erp.get(f"/sales-orders/{order['id']}")
+    assert kept["external_ref"] is None and kept["total"] == order["total"]
+    held = company.held()[f"erp:sales_order:{order['id']}"]
+    assert "another record" in held["reason"] and "keeps it" not in held["reason"]
+
+
 class SplitStack(Stack):
     """The ERP has a PostgreSQL of its own, which can be put back file by file."""
 

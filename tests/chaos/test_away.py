@@ -14,8 +14,10 @@ import time
 import pytest
 from api import ApiError
 from business import Business
-from conftest import end_stack
-from invariants import both_sides_are_equal, check_all, checkers, finished_out_of_order
+from conftest import end_stack, new_stack
+from invariants import (both_sides_are_equal, check_all, customers_and_items_are_the_same,
+                        finished_out_of_order, lost_changes, orders_without_their_deal,
+                        won_deals_without_their_order)
 from lone_bridge import Beside
 from metrics import scrape, value
 from operator_cli import cli
@@ -199,6 +201,16 @@ def test_an_hours_changes_are_caught_up_with_in_order(stack):
 
 # ---- older than it was ----
 
+@pytest.fixture
+def own_stack():
+    """What is thrown away here, the others' checks would miss."""
+    stack = new_stack()
+    try:
+        yield stack.start()
+    finally:
+        end_stack(stack)
+
+
 class Forgetful(Business):
     """People whose records may be gone: they begin with something else then."""
 
@@ -234,24 +246,28 @@ def restored_while_business_goes_on(stack, name):
     return business
 
 
-def test_an_erp_put_back_to_an_older_backup_while_business_goes_on_is_made_equal(stack):
+def test_an_erp_put_back_to_an_older_backup_while_business_goes_on_is_made_equal(own_stack):
     """Everything holds, I10 field by field too, except what needs the lost log of the ERP: that
     each picture's cause is in it (I4), and that each link leads to a record (I10)."""
+    stack = own_stack
     business = restored_while_business_goes_on(stack, "erp")
     check_all(stack, won=business.won, but=("I4", "I10"))
     both_sides_are_equal(stack, stack.api("crm"), stack.api("erp"))
 
 
-def complaints(stack, **known):
-    said = {}
-    for name, check in checkers(stack, **known).items():
-        try:
-            check()
-        except AssertionError as error:
-            said[name] = str(error)
-    return said
-
-
-def test_a_crm_put_back_to_an_older_backup_while_business_goes_on_is_made_equal(stack):
-    business = restored_while_business_goes_on(stack, "crm")
-    print(complaints(stack, won=business.won))
+@pytest.mark.skipif(not LONG, reason="script/chaos; in short, test_restore.py does this at rest")
+def test_a_crm_put_back_to_an_older_backup_while_business_goes_on_holds_what_has_no_cause(
+        own_stack):
+    """What deals were won since are acknowledged and lost (I5). Their orders have no cause (I4)
+    and no picture (I6: refused, I10), or the id of theirs is a newer deal's (I1: it was ordered
+    by twice). All these orders are held, for people to decide on; nothing else is amiss."""
+    stack = own_stack
+    restored_while_business_goes_on(stack, "crm")
+    check_all(stack, but=("I1", "I4", "I5", "I6", "I10"))
+    assert not lost_changes(stack) and not won_deals_without_their_order(stack)
+    customers_and_items_are_the_same(stack)
+    held = {int(each["ref"].split(":")[2]) for each in stack.api("bridge").all("/held")}
+    assert held and held >= {order["id"] for order in orders_without_their_deal(stack)}
+    refused = stack.api("bridge").all("/messages", **{"state[in]": "rejected,dead"})
+    assert [m for m in refused if m["entity"] != "sales_order" or m["source_id"] not in held] == []
+    assert stack.api("bridge").get("/status")["idle"]

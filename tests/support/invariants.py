@@ -9,8 +9,9 @@ def rows(stack, sql):
     return json.loads(text)
 
 
-def each_won_deal_has_one_order(stack):
-    wrong = rows(stack, """
+def won_deals_without_their_order(stack):
+    """They should have exactly one each, and an equal one."""
+    return rows(stack, """
         SELECT o.id, o.number, o.total, o.handover, count(s.id) AS orders, min(s.total) AS ordered
         FROM crm.opportunity o
         LEFT JOIN erp.sales_order s ON s.external_ref = 'crm:opportunity:' || o.id
@@ -18,13 +19,20 @@ def each_won_deal_has_one_order(stack):
         GROUP BY o.id
         HAVING count(s.id) <> 1 OR min(s.total) <> o.total
             OR o.handover IS DISTINCT FROM 'accepted'""")
-    assert not wrong, f"won deals without exactly one equal order: {wrong[:5]}"
-    extra = rows(stack, """
+
+
+def orders_without_their_deal(stack):
+    return rows(stack, """
         SELECT s.id, s.external_ref FROM erp.sales_order s
         WHERE s.external_ref LIKE 'crm:opportunity:%' AND NOT EXISTS (
             SELECT FROM crm.opportunity o
             WHERE s.external_ref = 'crm:opportunity:' || o.id AND (o.status = 'won'
                 OR (o.loss_reason = 'order_cancelled' AND s.status = 'cancelled')))""")
+
+
+def each_won_deal_has_one_order(stack):
+    wrong, extra = won_deals_without_their_order(stack), orders_without_their_deal(stack)
+    assert not wrong, f"won deals without exactly one equal order: {wrong[:5]}"
     assert not extra, f"orders without a won deal: {extra[:5]}"
 
 
