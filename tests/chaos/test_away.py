@@ -38,8 +38,7 @@ HOUR_OF = 1500 if LONG else 40      # accounts that change
 def one_stack():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="dovetail-"))
     folder.chmod(0o755)
-    stack = StormStack(folder, SEED)
-    stack.options = {"bridge": {"lease": f"{LEASE}s", "allow-plain-http": "on"}}
+    stack = StormStack(folder, SEED, bridge={"lease": f"{LEASE}s"})
     try:
         stack.start()
         yield stack

@@ -1,6 +1,7 @@
 """tests/chaos/test_storm.py -- random business under random faults; then both sides are equal.
 
-CHAOS_MINUTES and CHAOS_SEED make it longer and other; script/chaos sets them.
+CHAOS_MINUTES and CHAOS_SEED make it longer and other; script/chaos sets them, and how soon
+after healing both sides must be equal: in the suite the machine may be busy with anything.
 """
 import os
 import pathlib
@@ -18,6 +19,7 @@ from waiting import idle
 
 SECONDS = float(os.environ.get("CHAOS_MINUTES", 0.4)) * 60
 SEED = int(os.environ.get("CHAOS_SEED", 20261122))
+EQUAL_WITHIN = float(os.environ.get("CHAOS_EQUAL_WITHIN", 90))   # seconds after healing
 
 
 @pytest.fixture
@@ -99,4 +101,5 @@ def test_after_a_storm_nothing_is_lost_doubled_or_out_of_order(stack):
           f" {len(inverted_changes(stack))} wrong order")
     check_all(stack, storm.poisoned, business.won, UNIT_COST)
     nothing_has_grown(before, used)
+    assert took <= EQUAL_WITHIN, f"both sides were equal only after {took:.1f} s"
     assert business.won and business.edits
