@@ -25,6 +25,8 @@ NAMES = {"crm": {"db.commit.before", "db.commit.after", "db.alone.before", "db.a
                  "http.call.before", "http.call.after"},
          "bridge": {"db.alone.before", "db.alone.after", "http.call.before", "http.call.after"}}
 NAMES["erp"] = NAMES["crm"]
+# How many statements share a batch, and how often one looks for work, differs from run to run.
+DEALS_MAX = 4
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +72,14 @@ class Supervisor(threading.Thread):
 
     def run(self):
         process = self.stack.processes[self.name_]
-        while not self.ending:
+        while True:
+            last = self.ending
             if process.poll() is not None:
                 self.code = process.returncode
                 self.stack.environment[self.name_] = {}
                 self.stack.start_daemon(self.name_)
+                return
+            if last:
                 return
             time.sleep(0.005)
 
@@ -88,7 +93,10 @@ def end_at(stack, name, **armed):
     """How the daemon ended, None if nothing made it; whatever it did, both sides are equal then."""
     restart(stack, name, **armed)
     supervisor = Supervisor(stack, name)
-    OneDeal(stack).play()
+    for _ in range(DEALS_MAX):
+        OneDeal(stack).play()
+        if supervisor.code is not None:
+            break
     code = supervisor.end()
     stack.wait_ready(name)
     if code is None:
@@ -117,8 +125,7 @@ def test_a_deal_survives_the_death_of_a_daemon_at_each_commit_and_call(own_stack
             for point in chosen(points)}
     check_all(own_stack)
     print(f"\n{name}: {len(points)} points, died at {sum(died.values())} of {len(died)} tried")
-    # How many statements share a batch differs a little from run to run.
-    assert sum(died.values()) >= 0.8 * len(died), died
+    assert all(died.values()), died
 
 
 def allocations_of(stack, name):
@@ -145,4 +152,4 @@ def test_a_deal_survives_that_a_daemon_finds_no_memory(own_stack, name):
     check_all(own_stack)
     ended = [code for code in ends.values() if code is not None]
     print(f"\n{name}: {count} allocations, ended by {len(ended)} of {len(ends)} that failed")
-    assert set(ended) <= {1, 255} and len(ended) >= 0.5 * len(ends), ends
+    assert set(ends.values()) <= {1, 255}, ends

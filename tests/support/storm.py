@@ -112,16 +112,15 @@ class Storm:
         self.hold_snapshot()
 
     def run(self, seconds):
-        """Every fault once, then any, until the time is over."""
+        """Every fault once, then any, until the time is over; each once however long it takes."""
         until = time.monotonic() + seconds
         order = self.random.sample(self.faults, len(self.faults))
-        while time.monotonic() < until:
+        while order or time.monotonic() < until:
             fault = order.pop() if order else self.random.choice(self.faults)
             self.counts[fault.__name__] += 1
             fault()
             revive(self.stack)
             time.sleep(self.random.uniform(0.05, 0.6))
-        assert not order, f"no time was left for {[fault.__name__ for fault in order]}"
 
     def heal(self):
         for proxy in self.stack.proxies.values():
