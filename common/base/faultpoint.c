@@ -1,4 +1,4 @@
-/* common/base/faultpoint.c -- dies at the fault point, or fails the allocation, that was asked for. */
+/* common/base/faultpoint.c -- dies at the fault point, or fails the allocation, asked for. */
 #include "base/faultpoint.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* tests/support/fail_fsync.c -- loaded before PostgreSQL, lets its fsync fail while a file is there. */
+/* tests/support/fail_fsync.c -- lets the fsync of PostgreSQL fail while a file is there. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
