@@ -212,7 +212,7 @@ class Storm:
         for _ in range(5):
             with self.connect() as connection, connection.cursor() as cursor:
                 pids = self.backends()
-                cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) pid",
+                cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) pid",
                                (self.random.sample(pids, len(pids) // 2),))
             time.sleep(0.1)
 
@@ -225,7 +225,7 @@ class Storm:
                 hogs.append(self.connect())
                 if len(hogs) == 10:
                     with hogs[0].cursor() as cursor:
-                        cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) pid",
+                        cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) pid",
                                        (pids,))
         except psycopg2.OperationalError:
             time.sleep(self.random.uniform(0.3, 1))
