@@ -78,7 +78,8 @@ class Stack:
 
     def postgres(self, command):
         done = subprocess.run([ROOT / "script/postgres", command, self.var / "postgres"],
-                              capture_output=True, text=True)
+                              capture_output=True, text=True,
+                              env={**os.environ, **self.environment.get("postgres", {})})
         if done.returncode != 0:
             raise StackError(f"PostgreSQL would not {command}:\n{done.stderr}")
         return done.stdout.strip()

@@ -35,7 +35,7 @@ struct bridge_system {
 	struct breaker breaker;
 	struct budget budget;      /* of retries */
 	uint64_t paused_until;     /* clock_ms; 0: not paused */
-	bool back;                 /* answers again: what waits for it is due now */
+	unsigned back;             /* not 0: answers again, what waits for it is due now */
 	char error[200];           /* its last failure, "" once it answers */
 	char told[240];            /* what was last written of it, see told.c */
 	bool subscribed;

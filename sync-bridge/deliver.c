@@ -61,7 +61,8 @@ deliver_later(struct delivery *d, struct bridge_system *system, const struct cal
 	}
 	d->counted = true;
 	system_count_retry(call);
-	d->delay_ms = (int64_t)schedule_delay_ms(d->message->attempts + 1, arc4random());
+	d->delay_ms = (int64_t)schedule_retry_ms(d->message->attempts + 1, call->status,
+						 arc4random());
 	if (d->delay_ms < call->retry_after * 1000)
 		d->delay_ms = call->retry_after * 1000;
 }

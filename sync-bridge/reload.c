@@ -73,7 +73,7 @@ carry_system(struct bridge_system *fresh, const struct bridge_system *old)
 		next.breaker = (struct breaker){ 0 };
 		next.paused_until = 0;
 		next.error[0] = '\0';
-		next.back = true;
+		next.back++;
 	} else if (next.breaker.state == BREAKER_PROBING) {
 		/* The probe that is out tells the old one. */
 		next.breaker.state = BREAKER_OPEN;

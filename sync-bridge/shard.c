@@ -15,6 +15,7 @@
 #include "bridge.h"
 #include "db/db.h"
 #include "lane.h"
+#include "sweep.h"
 
 #define CHANNEL "bridge_shards"
 #define LOOK_MS 300         /* a dead process's shards are free for so long at most */
@@ -267,7 +268,7 @@ take(struct request *rq, int count)
 		metric_add(&metric_taken, 0, 1);
 	}
 	if (rows_any(rows))
-		lane_sweep_soon(0);
+		sweep_inherit();
 }
 
 /* Idle ones first: their records need not wait for anything. */
@@ -372,6 +373,8 @@ see(struct request *rq)
 	}
 	if (processes != stats.processes)
 		log_info("bridge processes share the work", "processes", log_num(processes), NULL);
+	if (processes < stats.processes)
+		sweep_inherit();
 	stats.processes = processes;
 	for (int i = 0; i < rows_count(rows); i++) {
 		struct row *row = rows_at(rows, i);

@@ -103,7 +103,7 @@ is_ready(const struct bridge_route *route)
 static bool
 is_back(const struct bridge_route *route)
 {
-	return route->to->back || route->from->back;
+	return route->to->back != 0 || route->from->back != 0;
 }
 
 /* '{"account-customer","product-item"}' */
@@ -125,12 +125,25 @@ static void
 call_back(struct request *rq)
 {
 	const char *routes = routes_where(rq, is_back);
+	const struct bridge all = bridge;   /* a reload may come while this waits */
+	unsigned *seen = arena_array(&rq->arena, unsigned, (size_t)all.system_count);
 
 	if (strcmp(routes, "{}") == 0)
 		return;
+	for (int i = 0; i < all.system_count; i++)
+		seen[i] = all.systems[i].back;
 	db_all(rq, sql_back, P_TEXT(routes), P_TEXT(shard_list(rq)));
+	for (int i = 0; i < all.system_count; i++)
+		if (all.systems[i].back == seen[i])
+			all.systems[i].back = 0;   /* not once more meanwhile */
+}
+
+void
+sweep_inherit(void)
+{
 	for (int i = 0; i < bridge.system_count; i++)
-		bridge.systems[i].back = false;
+		bridge.systems[i].back++;
+	lane_sweep_soon(0);
 }
 
 static const char *

@@ -20,6 +20,10 @@ bool sweep_running(void);
 long sweep_open(void);
 void sweep_count(int change);
 
+/* Others' work may be ours now. Why they put it off went with them, and nobody works any more what
+ * they were fetching: it is due. */
+void sweep_inherit(void);
+
 /* Wakes the other processes, if there are: something that one of them works has come in. */
 void sweep_tell_others(void);
 /* The same, and this one looks too. */

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "epoch.h"
+#include "event/schedule.h"
 #include "http/client.h"
 #include "lane.h"
 #include "metrics.h"
@@ -91,7 +92,7 @@ answered(struct bridge_system *system)
 	system->error[0] = '\0';
 	if (was_away) {
 		log_info("system answers again", "system", system->name, NULL);
-		system->back = true;
+		system->back++;
 		lane_sweep_soon(0);
 	}
 }
@@ -171,7 +172,7 @@ judge(struct request *rq, struct bridge_system *system, struct call *call, bool 
 	} else if (is_transient(call)) {
 		call->result = CALL_LATER;
 		if (call->status >= 500 || call->status == 429)
-			failed(system, probe, true, call->reason);
+			failed(system, probe, !schedule_is_away(call->status), call->reason);
 		else
 			answered(system);
 	} else {
@@ -299,4 +300,6 @@ system_call(struct request *rq, struct bridge_system *system, struct call *call)
 	if (!cJSON_IsObject(call->json))
 		call->json = NULL;
 	judge(rq, system, call, probe);
+	if (call->retry && call->result == CALL_DONE)
+		budget_return(&system->budget);
 }

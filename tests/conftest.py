@@ -1,6 +1,7 @@
 """tests/conftest.py -- real stacks for the tests: PostgreSQL, three daemons, HTTP."""
 import os
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -28,9 +29,10 @@ def new_stack(**options):
 def end_stack(stack):
     logs = {name: stack.file(name, "log") for name in stack.names}
     stack.stop()
-    found = [f"{log.name}:\n{text[-6000:]}" for log in logs.values() if log.exists()
+    found = [f"{log.name}:\n{text[max(said.start() - 500, 0):said.start() + 6000]}"
+             for log in logs.values() if log.exists()
              for text in [log.read_text(errors="replace")]
-             if "Sanitizer" in text or "runtime error" in text]
+             for said in [re.search("Sanitizer|runtime error", text)] if said]
     shutil.rmtree(stack.var, ignore_errors=True)
     assert not found, "\n".join(found)
 

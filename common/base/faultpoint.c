@@ -1,9 +1,10 @@
-/* common/base/faultpoint.c -- counts fault points and dies at the one that was asked for. */
+/* common/base/faultpoint.c -- dies at the fault point, or fails the allocation, asked for. */
 #include "base/faultpoint.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -57,4 +58,59 @@ fault_point(const char *name)
 		return;
 	if (--hits_left == 0)
 		raise(SIGKILL);
+}
+
+/* ---- memory ---- */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+
+static long allocations, failing;     /* failing: which of them; 0 none */
+static bool counting;
+
+static void
+tell_allocations(void)
+{
+	FILE *file = fopen(getenv("FAULT_MALLOC_COUNT"), "w");
+
+	if (!file)
+		return;
+	fprintf(file, "%ld\n", allocations);
+	fclose(file);
+}
+
+static bool
+fails(void)
+{
+	if (!counting) {
+		const char *which = getenv("FAULT_MALLOC");
+
+		counting = true;
+		failing = which ? strtol(which, NULL, 10) : 0;
+		if (getenv("FAULT_MALLOC_COUNT"))
+			atexit(tell_allocations);
+	}
+	return ++allocations == failing;
+}
+
+void *
+__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *
+__wrap_calloc(size_t count, size_t size)
+{
+	return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *
+__wrap_realloc(void *memory, size_t size)
+{
+	return fails() ? NULL : __real_realloc(memory, size);
 }

@@ -7,6 +7,11 @@
  *	FAULT_POINT=17                      dies (SIGKILL) at the 17th point it comes to
  *	FAULT_POINT=db.commit.before:2      at the second of that name
  *	FAULT_COUNT=file                    appends each point's name to the file, a line each
+ *
+ * In such a build an allocation of ours can fail as well (not those inside the libraries):
+ *
+ *	FAULT_MALLOC=17                     the 17th finds no memory
+ *	FAULT_MALLOC_COUNT=file             writes there, when the process ends, how many there were
  */
 #ifndef BASE_FAULTPOINT_H
 #define BASE_FAULTPOINT_H

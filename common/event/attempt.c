@@ -14,9 +14,6 @@
 #include "event/webhook.h"
 #include "http/client.h"
 
-/* Of a delivery whose target is away; the breaker spares the target. */
-#define UNAVAILABLE_DELAY_MAX_MS 2000
-
 struct attempt {
 	struct delivery *delivery;
 	int status;              /* 0: no answer */
@@ -121,16 +118,8 @@ attempt_succeeded(struct attempt *attempt)
 	recorder_add(result);
 }
 
-/* The target is not there, or too busy: that says nothing of the record. */
-static bool
-attempt_unavailable(const struct attempt *attempt)
-{
-	return attempt->status == 0 || attempt->status == 429 ||
-	       (attempt->status >= 502 && attempt->status <= 504);
-}
-
 /* One bad record must not open the breaker for all: of its attempts only the first (and the
- * probe) say something of the target. */
+ * probe) say something of the target. That it is not there any of them says. */
 static void
 attempt_judge(struct attempt *attempt, uint64_t now)
 {
@@ -138,12 +127,12 @@ attempt_judge(struct attempt *attempt, uint64_t now)
 	struct webhook *webhook = delivery->webhook;
 	struct breaker *breaker = &webhook->breaker;
 	bool was_closed = breaker->state == BREAKER_CLOSED;
+	bool away = schedule_is_away(attempt->status);
 
 	if (attempt->retry_after > 0 && (attempt->status == 429 || attempt->status == 503))
 		breaker_hold(breaker, now, (uint64_t)attempt->retry_after * 1000);
-	else if (attempt_unavailable(attempt) || delivery->item.attempts == 0 || delivery->probe)
-		breaker_failed(breaker, now, delivery->probe,
-			       !attempt_unavailable(attempt));
+	else if (away || delivery->item.attempts == 0 || delivery->probe)
+		breaker_failed(breaker, now, delivery->probe, !away);
 	if (was_closed && breaker->state == BREAKER_OPEN)
 		log_warn("webhook is left alone for now", "url", webhook->url, "error",
 			 attempt->error, NULL);
@@ -154,11 +143,9 @@ static uint64_t
 attempt_delay_ms(const struct attempt *attempt, bool counted)
 {
 	uint64_t asked = (uint64_t)attempt->retry_after * 1000;
-	uint64_t delay = counted ? schedule_delay_ms(attempt->delivery->item.attempts + 1,
-						     randombytes_random()) : 0;
+	uint64_t delay = counted ? schedule_retry_ms(attempt->delivery->item.attempts + 1,
+						     attempt->status, randombytes_random()) : 0;
 
-	if (attempt_unavailable(attempt) && delay > UNAVAILABLE_DELAY_MAX_MS)
-		delay = UNAVAILABLE_DELAY_MAX_MS;
 	return delay > asked ? delay : asked;
 }
 

@@ -48,3 +48,17 @@ budget_spend(struct budget *budget, uint64_t now_ms)
 	SLOT(budget, now_ms)->retries++;
 	return true;
 }
+
+/* The newest one: the older ones are forgotten sooner by themselves. */
+void
+budget_return(struct budget *budget)
+{
+	int newest = -1;
+
+	for (int i = 0; i < BUDGET_SECONDS; i++)
+		if (budget->slots[i].retries > 0 &&
+		    (newest < 0 || budget->slots[i].second > budget->slots[newest].second))
+			newest = i;
+	if (newest >= 0)
+		budget->slots[newest].retries--;
+}

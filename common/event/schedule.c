@@ -18,3 +18,19 @@ schedule_delay_ms(int attempts, uint32_t random)
 
 	return base - span / 2 + random % (span + 1);
 }
+
+bool
+schedule_is_away(int status)
+{
+	return status == 0 || status == 429 || (status >= 502 && status <= 504);
+}
+
+/* A secret or token that is refused is none of the record's business either. */
+uint64_t
+schedule_retry_ms(int attempts, int status, uint32_t random)
+{
+	uint64_t delay = schedule_delay_ms(attempts, random);
+	bool innocent = schedule_is_away(status) || status == 401 || status == 403;
+
+	return innocent && delay > SCHEDULE_AWAY_MAX_MS ? SCHEDULE_AWAY_MAX_MS : delay;
+}

@@ -185,6 +185,13 @@ refuse_amendment(struct request *rq, struct record *order, cJSON *body)
 	     .hint = "Use the verb amend for what is still open.");
 }
 
+/* After a restore the deal's id may be another deal's, which is to have an order of its own. */
+static bool
+lets_go(const cJSON *member)
+{
+	return strcmp(member->string, "external_ref") == 0 && cJSON_IsNull(member);
+}
+
 /* What is unknown or no remark of ours is left for the engine to refuse. */
 static bool
 repeats_members(struct request *rq, struct record *order, cJSON *body)
@@ -198,7 +205,7 @@ repeats_members(struct request *rq, struct record *order, cJSON *body)
 		const char *name = arena_printf(&rq->arena, " %s ", member->string);
 
 		next = member->next;
-		if (present == NULL || strstr(remarks, name) != NULL)
+		if (present == NULL || strstr(remarks, name) != NULL || lets_go(member))
 			continue;
 		if (strcmp(json_text(rq, member), json_text(rq, present)) != 0)
 			return false;

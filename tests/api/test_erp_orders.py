@@ -264,6 +264,17 @@ def test_a_confirmed_order_takes_remarks_but_no_amendment(erp):
     assert quantities(again(erp, "sales-orders", made), "quantity", "reserved") == [(2, 2)]
 
 
+def test_a_confirmed_order_lets_go_of_its_reference_but_takes_no_other(erp):
+    body = {"customer_id": customer(erp)["id"], "lines": [line(item(erp, stock=5), "2")]}
+    made, ref = by_ref(erp, body, version=3)
+    change = {"external_ref": ref + "0"}
+    assert refused(lambda: erp.patch(f"/sales-orders/{made['id']}", change),
+                   409)["code"] == "invalid_state"
+    freed = erp.patch(f"/sales-orders/{made['id']}", {"external_ref": None})
+    assert freed["external_ref"] is None and freed["status"] == "confirmed"
+    assert by_ref(erp, body, ref, version=3)[0]["id"] != made["id"]
+
+
 def test_an_order_by_reference_is_confirmed_at_once(erp):
     thing, buyer = item(erp, stock=5), customer(erp)
     made, ref = by_ref(erp, {"customer_id": buyer["id"], "agreed_total": "20.00",

@@ -196,6 +196,35 @@ def test_the_bridge_killed_at_any_moment_loses_nothing_and_repeats_nothing(lone)
     assert len(lone.messages()) == 100
 
 
+def test_a_message_does_not_bear_that_its_target_was_away_often(lone):
+    """It is put off for 2 s at most by what says nothing of it; the breaker spares the target."""
+    lone.start()
+    lone.erp.rule = to("/customers/by-ref/crm:account:1", (503, {"code": "unavailable"}))
+    lone.account(1)
+    lone.in_state("retrying", "account", 1)
+    lone.stack.sql("UPDATE bridge.message SET attempts = 7, next_at = now()")
+
+    def it_was_tried_again():
+        return lone.stack.sql("SELECT next_at - updated_at <= '2 s' FROM bridge.message"
+                              " WHERE attempts = 8 AND next_at IS NOT NULL")
+    assert eventually(it_was_tried_again) == "t"
+
+
+def test_what_a_process_that_is_gone_put_off_is_due_at_once(lone):
+    """Why it did, nobody knows any more; and what it was fetching nobody works."""
+    lone.start()
+    lone.erp.rule = to("/customers/", (500, {"code": "internal"}))
+    lone.account(1)
+    lone.in_state("retrying", "account", 1)
+    lone.kill()
+    lone.stack.sql("UPDATE bridge.message SET next_at = now() + interval '1 hour'")
+    lone.erp.rule = lambda call: None
+    lone.stack.start_daemon("bridge")
+    lone.stack.wait_ready("bridge")
+    lone.api.close()
+    assert lone.ended("account", 1)["state"] == "applied"
+
+
 def test_an_inbox_over_its_limit_asks_to_come_again(lone):
     lone.start(**{"inbox-limit": 5})
     lone.erp.close()

@@ -10,7 +10,7 @@ from conftest import BIN, ROOT
 from fake_system import post_event
 from invariants import both_sides_are_equal, check_all, ledger_balances, rows
 from lone_bridge import lone, one_lone_bridge  # noqa: F401
-from recovery import Company
+from recovery import Company, dump, put_back
 from stack import Stack
 from test_rebuild import Operator
 from test_operators import cli
@@ -21,20 +21,10 @@ class Backups(Company):
     """A company whose sides can be put back to how they were."""
 
     def dump(self, schema):
-        """One schema of the cluster, as pg_dump writes it."""
-        file = self.stack.var / f"{schema}.dump"
-        subprocess.run(["pg_dump", "-Fc", "-n", schema, "-f", file, self.stack.database_url],
-                       check=True)
-        return file
+        return dump(self.stack, schema)
 
     def put_back(self, schema, file):
-        process = self.stack.processes[schema]
-        process.terminate()
-        assert process.wait(30) == 0
-        self.stack.sql(f"DROP SCHEMA {schema} CASCADE")
-        subprocess.run(["pg_restore", "-d", self.stack.database_url, file], check=True)
-        self.stack.start_daemon(schema)
-        self.stack.wait_ready(schema)
+        put_back(self.stack, schema, file)
         setattr(self, schema, self.stack.api(schema))
 
     def restored(self, system):
@@ -171,6 +161,32 @@ def test_a_restored_crm_rules_its_records_and_orders_of_lost_deals_are_kept(comp
     wrong = rows(company.stack, """SELECT external_ref, count(*) FROM erp.sales_order
                                    GROUP BY 1 HAVING count(*) > 1""")
     assert not wrong
+
+
+def test_a_deal_that_got_the_id_of_a_lost_one_has_an_order_of_its_own(company):
+    """It was won before the bridge knew of the restore; the lost deal's order lets go of the id."""
+    backup = company.dump("crm")
+    lost = company.win(company.deal(company.accounts[0]))
+    company.idle()
+    order = company.order(lost)
+    bridge = company.stack.processes["bridge"]
+    bridge.terminate()
+    assert bridge.wait(30) == 0
+    company.put_back("crm", backup)
+    deal = company.win(company.deal(company.accounts[1]))
+    assert deal["id"] == lost["id"]
+    company.stack.start_daemon("bridge")
+    company.stack.wait_ready("bridge")
+    company.bridge.close()
+    company.noticed("crm")
+    company.accept("crm")
+    own = company.order(deal)
+    assert own["id"] != order["id"] and own["status"] == "confirmed"
+    assert company.fulfilment(deal)["handover"]["order_number"] == own["number"]
+    kept = company.erp.get(f"/sales-orders/{order['id']}")
+    assert kept["external_ref"] is None and kept["total"] == order["total"]
+    held = company.held()[f"erp:sales_order:{order['id']}"]
+    assert "another record" in held["reason"] and "keeps it" not in held["reason"]
 
 
 class SplitStack(Stack):

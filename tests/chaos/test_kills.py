@@ -7,10 +7,11 @@ import time
 import pytest
 from business import Business
 from conftest import end_stack, new_stack
-from invariants import check_all, rows
+from invariants import check_all, finished_out_of_order
 from waiting import all_ready, idle, revive
 
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", 30))
+LONG = bool(os.environ.get("CHAOS_LONG"))
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", 100 if LONG else 15))
 SEED = int(os.environ.get("CHAOS_SEED", 20261122))
 
 
@@ -64,7 +65,7 @@ def test_whatever_is_killed_each_won_deal_has_one_order_and_each_document_its_mi
 
 def test_with_the_erp_down_deals_are_won_undisturbed_and_arrive_in_order(own_stack):
     stack = own_stack
-    down = int(os.environ.get("CHAOS_DOWN_SECONDS", 60))
+    down = int(os.environ.get("CHAOS_DOWN_SECONDS", 60 if LONG else 10))
     business = Business(stack, SEED)
     stack.processes["erp"].send_signal(signal.SIGKILL)
     stack.processes["erp"].wait()
@@ -78,9 +79,4 @@ def test_with_the_erp_down_deals_are_won_undisturbed_and_arrive_in_order(own_sta
     assert won_meanwhile > 5 * down, "winning was held up"
     assert business.slowest_win < 2
     check_all(stack)
-    inverted = rows(stack, """
-        SELECT a.entity, a.source_id FROM bridge.message b JOIN bridge.message a
-        ON a.source = b.source AND a.entity = b.entity AND a.source_id = b.source_id
-           AND a.route = b.route AND a.version < b.version
-           AND a.state = 'applied' AND b.state = 'applied' AND a.finished_at > b.finished_at""")
-    assert not inverted
+    assert not finished_out_of_order(stack)

@@ -1,6 +1,7 @@
 """tests/chaos/test_storm.py -- random business under random faults; then both sides are equal.
 
-CHAOS_MINUTES and CHAOS_SEED make it longer and other; script/chaos sets them.
+CHAOS_MINUTES and CHAOS_SEED make it longer and other; script/chaos sets them, and how soon
+after healing both sides must be equal: in the suite the machine may be busy with anything.
 """
 import os
 import pathlib
@@ -16,8 +17,9 @@ from invariants import (check_all, duplicated_changes, inverted_changes, lost_ch
 from storm import Storm, StormStack
 from waiting import idle
 
-SECONDS = float(os.environ.get("CHAOS_MINUTES", 0.4)) * 60
+SECONDS = float(os.environ.get("CHAOS_MINUTES", 0.3)) * 60
 SEED = int(os.environ.get("CHAOS_SEED", 20261122))
+EQUAL_WITHIN = float(os.environ.get("CHAOS_EQUAL_WITHIN", 90))   # seconds after healing
 
 
 @pytest.fixture
@@ -36,6 +38,35 @@ def stack():
         stack.stop()
         stack.end_disk()
         end_stack(stack)
+
+
+def still_open(stack):
+    """What has not arrived yet, and why; for people."""
+    found = rows(stack, """
+        SELECT 'message' AS what, route AS of, entity || ' ' || source_id AS record,
+            version, state::text, attempts, coalesce(reason, code) AS why,
+            next_at - now() AS due_in FROM bridge.message
+        WHERE state IN ('received', 'waiting', 'retrying')""")
+    for schema in ("crm", "erp"):
+        found += rows(stack, f"""
+            SELECT '{schema} delivery' AS what, w.url AS of, d.entity || ' ' || d.record_id
+                AS record, d.record_version AS version, d.status::text AS state, d.attempts,
+                d.last_error AS why, d.next_at - now() AS due_in
+            FROM {schema}.webhook_delivery d JOIN {schema}.webhook w ON w.id = d.webhook_id
+            WHERE d.status = 'pending'""")
+    return found
+
+
+def wait_and_tell(stack, seconds=90):
+    """Until all is idle; says each second what it is that is not."""
+    for second in range(seconds):
+        try:
+            return idle(stack.api("bridge"), 1)
+        except AssertionError:
+            print(f"\nnot idle {second + 1} s after the last client was answered:")
+            for each in still_open(stack)[:20]:
+                print(f"  {each}")
+    idle(stack.api("bridge"), 1)
 
 
 def last_to_arrive(stack):
@@ -59,7 +90,7 @@ def test_after_a_storm_nothing_is_lost_doubled_or_out_of_order(stack):
     healed = time.monotonic()
     business.stop()
     answered = time.monotonic() - healed
-    idle(stack.api("bridge"), 90)
+    wait_and_tell(stack)
     took = time.monotonic() - healed
     used = resources(stack)
     print(f"\n{storm.told()}\nseed {SEED}: {len(business.won)} deals won, {business.edits} rounds"
@@ -70,4 +101,5 @@ def test_after_a_storm_nothing_is_lost_doubled_or_out_of_order(stack):
           f" {len(inverted_changes(stack))} wrong order")
     check_all(stack, storm.poisoned, business.won, UNIT_COST)
     nothing_has_grown(before, used)
+    assert took <= EQUAL_WITHIN, f"both sides were equal only after {took:.1f} s"
     assert business.won and business.edits

@@ -15,19 +15,18 @@ OPEN = ("received", "waiting", "retrying")
 
 
 class Beside:
-    """A second daemon on the lone bridge's database, at a port of its own."""
+    """A second daemon on the database of the stack's bridge, at a port of its own."""
 
-    def __init__(self, lone, port):
-        self.lone = lone
-        text = lone.stack.config_path("bridge").read_text()
-        self.config = lone.stack.var / f"beside-{port}.ini"
-        self.config.write_text(text.replace(f"port = {lone.stack.ports['bridge']}\n",
+    def __init__(self, stack, port):
+        text = stack.config_path("bridge").read_text()
+        self.config = stack.var / f"beside-{port}.ini"
+        self.config.write_text(text.replace(f"port = {stack.ports['bridge']}\n",
                                             f"port = {port}\n"))
-        with open(lone.stack.var / "sync-bridge.log", "ab") as log:
+        with open(stack.var / "sync-bridge.log", "ab") as log:
             self.process = subprocess.Popen(
-                [lone.stack.bin / "sync-bridge", "--config", self.config],
+                [stack.bin / "sync-bridge", "--config", self.config],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.api = Api(f"http://127.0.0.1:{port}", lone.stack.tokens["bridge"])
+        self.api = Api(f"http://127.0.0.1:{port}", stack.tokens["bridge"])
         eventually(self.answers)
 
     def answers(self):
@@ -90,7 +89,7 @@ class LoneBridge:
 
     def beside(self):
         """Another daemon; stopped with the first."""
-        self.others.append(Beside(self, free_port()))
+        self.others.append(Beside(self.stack, free_port()))
         return self.others[-1]
 
     def signal(self, number):

@@ -1,9 +1,28 @@
 """tests/support/recovery.py -- a company small enough to be looked at whole."""
 import json
+import subprocess
 import uuid
 
 from conftest import end_stack, new_stack
 from waiting import eventually, idle
+
+
+def dump(stack, schema):
+    """One schema of the cluster, as pg_dump writes it."""
+    file = stack.var / f"{schema}.dump"
+    subprocess.run(["pg_dump", "-Fc", "-n", schema, "-f", file, stack.database_url], check=True)
+    return file
+
+
+def put_back(stack, schema, file):
+    """The daemon is stopped for it, and starts on what was."""
+    process = stack.processes[schema]
+    process.terminate()
+    assert process.wait(30) == 0
+    stack.sql(f"DROP SCHEMA {schema} CASCADE")
+    subprocess.run(["pg_restore", "-d", stack.database_url, file], check=True)
+    stack.start_daemon(schema)
+    stack.wait_ready(schema)
 
 
 class Company:

@@ -4,6 +4,7 @@ Each fault is a method; all chances come from one seed, which is printed. What i
 before the fault's method ends or by heal(); nothing but processes of this stack is touched.
 """
 import collections
+import http.client
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ from fault_proxy import KINDS, SIGNED_KINDS, FaultProxy
 from stack import Stack, StackError
 from waiting import all_ready, revive
 
+FAIL_FSYNC = ROOT / "tests/support/fail_fsync.c"
 FAKETIME = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 DISK = "3g"
 
@@ -26,8 +28,9 @@ DISK = "3g"
 class StormStack(Stack):
     """Both ways between the bridge and each system lead through a proxy; a disk of its own."""
 
-    def __init__(self, folder, seed, programs=None):
-        super().__init__(folder, programs.bin if programs else BIN)
+    def __init__(self, folder, seed, programs=None, bridge=None):
+        super().__init__(folder, programs.bin if programs else BIN,
+                         options={"bridge": {"allow-plain-http": "on", **(bridge or {})}})
         self.mappings = (programs.tree if programs else ROOT) / "sync-bridge/mappings"
         self.proxies = {name: FaultProxy(self.ports[name], f"{seed} to {name}", kinds)
                         for name, kinds in (("crm", KINDS), ("erp", KINDS),
@@ -36,6 +39,7 @@ class StormStack(Stack):
         self.disk.mkdir()
         self.has_disk = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs",
                                         self.disk], capture_output=True).returncode == 0
+        self.bad_fsync = self.disk / "fsync-fails"
         self.clock = self.var / "clock"
         self.set_clock(0)
         if FAKETIME:
@@ -44,6 +48,16 @@ class StormStack(Stack):
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1",
                 "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") +
                 ":verify_asan_link_order=0"}
+
+    def postgres(self, command):
+        """Its fsync fails while the file bad_fsync is there."""
+        library = self.var / "fail_fsync.so"
+        if not library.exists():
+            subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, FAIL_FSYNC, "-ldl"],
+                           check=True)
+        self.environment["postgres"] = {"LD_PRELOAD": str(library),
+                                        "FAIL_FSYNC_WHILE": str(self.bad_fsync)}
+        return super().postgres(command)
 
     def write_bridge_json(self):
         super().write_bridge_json()
@@ -82,7 +96,7 @@ class Storm:
         self.faults = [self.kill_crm, self.kill_erp, self.kill_bridge, self.freeze,
                        self.crash_postgres, self.kill_backend, self.terminate_backends,
                        self.take_all_connections, self.lock_records, self.link_away,
-                       self.erp_away, self.poison]
+                       self.erp_away, self.poison, self.fail_fsync, self.lose_name]
         if stack.has_disk:
             self.faults.append(self.fill_disk)
         if FAKETIME:
@@ -98,16 +112,15 @@ class Storm:
         self.hold_snapshot()
 
     def run(self, seconds):
-        """Every fault once, then any, until the time is over."""
+        """Every fault once, then any, until the time is over; each once however long it takes."""
         until = time.monotonic() + seconds
         order = self.random.sample(self.faults, len(self.faults))
-        while time.monotonic() < until:
+        while order or time.monotonic() < until:
             fault = order.pop() if order else self.random.choice(self.faults)
             self.counts[fault.__name__] += 1
             fault()
             revive(self.stack)
             time.sleep(self.random.uniform(0.05, 0.6))
-        assert not order, f"no time was left for {[fault.__name__ for fault in order]}"
 
     def heal(self):
         for proxy in self.stack.proxies.values():
@@ -199,7 +212,7 @@ class Storm:
         for _ in range(5):
             with self.connect() as connection, connection.cursor() as cursor:
                 pids = self.backends()
-                cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) pid",
+                cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) pid",
                                (self.random.sample(pids, len(pids) // 2),))
             time.sleep(0.1)
 
@@ -212,7 +225,7 @@ class Storm:
                 hogs.append(self.connect())
                 if len(hogs) == 10:
                     with hogs[0].cursor() as cursor:
-                        cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) pid",
+                        cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) pid",
                                        (pids,))
         except psycopg2.OperationalError:
             time.sleep(self.random.uniform(0.3, 1))
@@ -249,7 +262,37 @@ class Storm:
             self.stack.size_disk(DISK)
         self.postgres_up()
 
+    def fail_fsync(self):
+        """PostgreSQL does not trust the disk any more then: it ends, and recovers from its log."""
+        self.stack.bad_fsync.touch()
+        try:
+            time.sleep(self.random.uniform(0.1, 0.5))
+        finally:
+            self.stack.bad_fsync.unlink()
+        self.postgres_up()
+
     # ---- the network, and what comes over it ----
+
+    def lose_name(self):
+        """The ERP's name cannot be found, until the configuration is right again."""
+        path = self.stack.var / "bridge.json"
+        right = path.read_text()
+        path.write_text(right.replace(self.stack.proxies["erp"].url, "http://erp.invalid:1"))
+        self.stack.processes["bridge"].send_signal(signal.SIGHUP)
+        try:
+            time.sleep(self.random.uniform(0.3, 1.5))
+        finally:
+            path.write_text(right)
+        api = self.stack.api("bridge")
+        while True:
+            try:
+                if api.raw("POST", "/config/reload", {}).status == 200:
+                    return
+            except (OSError, http.client.HTTPException):
+                pass
+            api.close()
+            revive(self.stack)
+            time.sleep(0.1)
 
     def link_away(self):
         self.random.choice(list(self.stack.proxies.values())).away(self.random.uniform(0.3, 1.5))

@@ -132,6 +132,29 @@ the_schedule_grows_to_hourly_with_jitter(void **state)
 	assert_int_equal(schedule_delay_ms(0, 10), 50);
 }
 
+static void
+what_says_nothing_of_what_was_sent_is_tried_again_within_2_seconds(void **state)
+{
+	const int away[] = { 0, 429, 502, 503, 504 };
+	const int secret[] = { 401, 403 };
+
+	for (int attempt = 1; attempt < 20; attempt++) {
+		uint64_t usual = schedule_delay_ms(attempt, 7);
+		uint64_t soon = usual > 2000 ? 2000 : usual;
+
+		for (size_t i = 0; i < sizeof(away) / sizeof(*away); i++) {
+			assert_true(schedule_is_away(away[i]));
+			assert_int_equal(schedule_retry_ms(attempt, away[i], 7), soon);
+		}
+		for (size_t i = 0; i < sizeof(secret) / sizeof(*secret); i++) {
+			assert_false(schedule_is_away(secret[i]));
+			assert_int_equal(schedule_retry_ms(attempt, secret[i], 7), soon);
+		}
+		assert_int_equal(schedule_retry_ms(attempt, 500, 7), usual);
+		assert_int_equal(schedule_retry_ms(attempt, 422, 7), usual);
+	}
+}
+
 int
 main(void)
 {
@@ -143,6 +166,8 @@ main(void)
 		cmocka_unit_test(late_failures_of_others_change_nothing),
 		cmocka_unit_test(it_holds_as_the_target_asks_but_not_for_hours),
 		cmocka_unit_test(the_schedule_grows_to_hourly_with_jitter),
+		cmocka_unit_test(
+			what_says_nothing_of_what_was_sent_is_tried_again_within_2_seconds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,6 +71,24 @@ it_is_never_less_than_nothing(void **state)
 	assert_int_equal(budget_left(&budget, start + 15000), 100);
 }
 
+/* A target that is well again bears any number of them; one that fails bears no more for it. */
+static void
+what_succeeds_is_not_spent(void **state)
+{
+	struct budget budget = { 0 };
+	uint64_t now = start;
+
+	for (int i = 0; i < 10000; i++, now++) {
+		assert_true(budget_spend(&budget, now));
+		budget_return(&budget);
+	}
+	assert_int_equal(budget_left(&budget, now), BUDGET_FLOOR * BUDGET_SECONDS);
+	assert_int_equal(spend_all(&budget, now), BUDGET_FLOOR * BUDGET_SECONDS);
+	budget_return(&budget);
+	assert_int_equal(spend_all(&budget, now), 1);
+	budget_return(&(struct budget){ 0 });
+}
+
 int
 main(void)
 {
@@ -79,6 +97,7 @@ main(void)
 		cmocka_unit_test(a_fifth_of_the_first_tries_is_earned),
 		cmocka_unit_test(what_is_older_than_ten_seconds_does_not_count),
 		cmocka_unit_test(it_is_never_less_than_nothing),
+		cmocka_unit_test(what_succeeds_is_not_spent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
