@@ -134,6 +134,7 @@ static const struct option options[] = {
 static void
 start(struct app *app)
 {
+	epoch_begin();
 	bridge_config_load(bridge_options.config);
 	epoch_start();
 	sweep_start();

@@ -43,6 +43,7 @@ struct bridge_system {
 	uint64_t subscribe_at;     /* clock_ms of the next try */
 	/* Which of its histories its versions are of, see epoch.h; 0 until it is read. */
 	int64_t epoch_number;
+	int64_t epoch_stated;      /* by bridge.json; 0: it leaves that to the bridge */
 	bool restored;             /* from a backup, and nobody has accepted that yet */
 };
 

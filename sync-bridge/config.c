@@ -1,6 +1,7 @@
 /* sync-bridge/config.c -- reads and checks bridge.json, its secrets and its mappings. */
 #include "config.h"
 
+#include <inttypes.h>
 #include <libgen.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -14,9 +15,12 @@
 #include "base/text.h"
 #include "bridge.h"
 #include "config_reader.h"
+#include "epoch.h"
 #include "event/signature.h"
 #include "mapping.h"
 #include "ownership.h"
+
+#define EPOCH_MAX 1000000
 
 struct bridge bridge;
 struct bridge_options bridge_options;
@@ -24,7 +28,7 @@ struct bridge_options bridge_options;
 static const char *const bridge_keys[] = { "name",    "public_url", "mappings",
 					   "systems", "routes",     NULL };
 static const char *const system_keys[] = { "url", "token", "secret", "old_secret",
-	"old_secret_until", "skip_origin", NULL };
+	"old_secret_until", "skip_origin", "epoch", NULL };
 static const char *const route_keys[] = { "name", "from", "entity", "source_path", "events", "when",
 	"skip_reason", "to", "target", "path", "map", "owns", "answer", "mirror", "repair",
 	"compare", "retry_on", NULL };
@@ -109,6 +113,24 @@ read_old_secret(struct config_reader *reader, const char *place, const cJSON *no
 			      "\"old_secret_until\" must be an instant like 2026-01-31T18:00:00Z");
 }
 
+/* 0 when it is not there. Versions of a lower one than is known would be superseded for ever. */
+static int64_t
+read_epoch(struct config_reader *reader, const char *place, const cJSON *node)
+{
+	int64_t stated = 0, known = epoch_known(node->string);
+
+	if (!json_get(node, "epoch"))
+		return 0;
+	if (!json_integer(node, "epoch", &stated) || stated < 1 || stated > EPOCH_MAX)
+		config_refuse(reader, place, "\"epoch\" must be a whole number, 1 to %d",
+			      EPOCH_MAX);
+	if (stated < known)
+		config_refuse(reader, place,
+			      "\"epoch\": %" PRId64 " is over; the system is in epoch %" PRId64,
+			      stated, known);
+	return stated;
+}
+
 static void
 read_system(struct config_reader *reader, const cJSON *node, struct bridge_system *system)
 {
@@ -128,6 +150,7 @@ read_system(struct config_reader *reader, const cJSON *node, struct bridge_syste
 	check_secret(reader, place, "secret", system->secret);
 	read_old_secret(reader, place, node, system);
 	system->skip_origin = config_optional(reader, place, node, "skip_origin");
+	system->epoch_stated = read_epoch(reader, place, node);
 }
 
 static void
