@@ -26,7 +26,8 @@ static const char sql_is_restored[] =
 	"SELECT name FROM system_epoch WHERE name = $1 AND restored_at IS NOT NULL";
 
 static const char sql_accept[] =
-	"UPDATE system_epoch SET number = coalesce($5::bigint, number + 1), epoch = $2, last_event = $3,"
+	"UPDATE system_epoch SET number = coalesce($5::bigint, number + 1),"
+	" epoch = $2, last_event = $3,"
 	" checked_at = now(), restored_at = NULL, restored_reason = NULL, accepted_at = now(),"
 	" accepted_by = $4 WHERE name = $1 AND restored_at IS NOT NULL";
 
