@@ -165,18 +165,22 @@ def test_every_bad_member_of_the_question_is_named(three):
         "last", "map"}
 
 
+OUTSIDE = ("env", "input", "inputs", "input_filename", "input_line_number", "debug", "stderr",
+           "halt", "halt_error", "halt_error(1)", "get_search_list", '"a" | modulemeta',
+           "get_jq_origin", "get_prog_origin")
+
+
 def test_a_program_that_is_tried_reaches_nothing_outside_of_the_change(three):
-    for word in ("env", "$ENV | tojson | {name: .}", "input", "inputs", "input_filename",
-                 "input_line_number", "debug", "stderr", "halt", "halt_error",
-                 "get_search_list", '"a" | modulemeta'):
-        found = simulate(three, map=word)
-        text = json.dumps(found)
-        assert found["counts"]["would_reject"] == 2 or '"null"' in text, (word, found)
-        assert "PATH" not in text and "whsec" not in text, word
-    # A program that redefines what the bridge puts around it sees an empty environment.
-    found = simulate(three, map='{name: 1}; def m0: {name: ($ENV | tojson)}', samples=1)
-    assert all(d["new"] == "{}" for s in found["samples"] for d in s.get("diff", [])
-               if d["field"] == "name")
+    for word in OUTSIDE:
+        said = refused(three, {"route": "account-customer", "map": "{a: .env,\n b: " + word + "}"})
+        assert "line 2: " in said["map"] and "not available in a mapping" in said["map"], word
+    # Neither sees one that redefines what the bridge puts around it.
+    for program in ("$ENV | tojson | {name: .}",
+                    '{name: 1}; def m0: {name: ($ENV | tojson)}'):
+        found = simulate(three, map=program, samples=1)
+        assert found["counts"]["would_update"] == 2, found
+        assert all(d["new"] == "null" for s in found["samples"] for d in s.get("diff", [])
+                   if d["field"] == "name")
 
 
 def test_a_program_that_runs_away_or_breaks_jq_harms_nobody(three):
