@@ -75,6 +75,9 @@ struct bridge_route {
 					 * those that have crossed */
 	const char **not_compared; /* members that are left out, NULL-terminated, and why */
 	const char **not_compared_why;
+	const char *revised_by;    /* a number both sides have; NULL: none. Where the target's is
+				    * higher, its own people have changed it by its own right: */
+	const char **revised_fields;    /* then these members are the target's, NULL-terminated */
 };
 
 struct bridge {

@@ -32,7 +32,8 @@ static const char *const system_keys[] = { "url", "token", "secret", "old_secret
 static const char *const route_keys[] = { "name", "from", "entity", "source_path", "events", "when",
 	"skip_reason", "to", "target", "path", "map", "owns", "answer", "mirror", "repair",
 	"compare", "retry_on", NULL };
-static const char *const compare_keys[] = { "when", "not", NULL };
+static const char *const compare_keys[] = { "when", "not", "revised", NULL };
+static const char *const revised_keys[] = { "by", "fields", NULL };
 
 static struct bridge_system *
 system_in(const struct bridge *in, const char *name)
@@ -239,7 +240,31 @@ read_mapping(struct config_reader *reader, const char *place, const cJSON *node,
 	route->map = mapping_add(reader->mappings, path, program, route->to->name);
 }
 
-/* "repair": "owner" or "hold"; "compare": {"when": ..., "not": {"<member>": "<why>"}} */
+/* "revised": {"by": "<member>", "fields": ["<member>", ...]} */
+static void
+read_revised(struct config_reader *reader, const char *place, const cJSON *node,
+	     struct bridge_route *route)
+{
+	const cJSON *fields = json_get(node, "fields"), *each;
+	int count = 0;
+
+	if (!node)
+		return;
+	place = arena_printf(&reader->rq->arena, "%s: revised", place);
+	config_only_keys(reader, place, node, revised_keys);
+	route->revised_by = config_name(reader, place, node, "by");
+	if (!cJSON_IsArray(fields) || !fields->child)
+		config_refuse(reader, place, "\"fields\" must be a list of the target's members");
+	route->revised_fields = arena_array(&reader->rq->arena, const char *,
+					    (size_t)cJSON_GetArraySize(fields) + 1);
+	cJSON_ArrayForEach(each, fields) {
+		if (!cJSON_IsString(each) || !*each->valuestring)
+			config_refuse(reader, place, "\"fields\"[%d] must be a text", count);
+		route->revised_fields[count++] = each->valuestring;
+	}
+}
+
+/* "repair": "owner" or "hold"; "compare": {"when": ..., "not": {"<member>": "<why>"}, ...} */
 static void
 read_compare(struct config_reader *reader, const char *place, const cJSON *node,
 	     struct bridge_route *route)
@@ -265,6 +290,7 @@ read_compare(struct config_reader *reader, const char *place, const cJSON *node,
 			arena_printf(arena, "%s: %s: \"when\"", reader->file,
 				     config_place(reader, place)),
 			when, route->to->name);
+	read_revised(reader, place, json_get(compare, "revised"), route);
 	if (not && !cJSON_IsObject(not))
 		config_refuse(reader, place,
 			      "\"not\" must be an object of members and why each is left out");
