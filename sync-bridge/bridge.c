@@ -136,6 +136,7 @@ start(struct app *app)
 {
 	epoch_begin();
 	bridge_config_load(bridge_options.config);
+	links_start();
 	epoch_start();
 	sweep_start();
 	shard_start();

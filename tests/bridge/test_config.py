@@ -61,7 +61,7 @@ def change(lone, path, value):
     (["routes", 0, "repair"], "maybe", 'repair\\" must be \\"owner\\" or \\"hold'),
     (["routes", 0, "compare"], {"whn": "true"}, 'compare: unknown key \\"whn\\"'),
     (["routes", 0, "compare"], {"revised": {"by": "revision"}}, '\\"fields\\" must be a list'),
-    (["routes", 0, "compare"], {"revised": {"by": "revision", "fields": [1]}}, '[0] must be a text'),
+    (["routes", 0, "compare"], {"revised": {"by": "revision", "fields": [1]}}, "[0] must be"),
     (["routes", 0, "compare"], {"revised": {"fields": ["lines"]}}, 'by\\" is missing'),
     (["routes", 0, "compare"], {"not": ["phone"]}, "must be an object of members"),
     (["routes", 0, "compare"], {"not": {"phone": 1}}, "must be a text"),

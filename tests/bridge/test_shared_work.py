@@ -58,6 +58,40 @@ def test_two_daemons_both_apply_what_either_takes_in(lone):
     assert metric(other.api, "bridge_processes") == 2
 
 
+def test_a_link_that_one_process_drops_is_looked_up_again_by_all(lone):
+    _, other = two(lone)
+    lone.account(1)
+    [old] = lone.api.get("/links", ref=lone.ended("account", 1)["target_ref"])["data"]
+    path = "/api/v1/customers/" + old["right"].split(":")[2]
+
+    def children(version):
+        for id in range(2, 42):
+            lone.account(id, version=version, parent_id=1, api=(lone.api, other.api)[id % 2])
+        lone.all_ended()
+        return {c.body["parent_id"] for c in lone.erp.puts()
+                if c.body.get("parent_id") and c.headers["Source-Version"] == str(version)}
+    assert children(1) == {int(old["right"].split(":")[2])}    # both processes know the link
+    lone.erp.records[path]["external_ref"] = None
+    gone = lone.erp.records.pop(path)
+
+    def lists(call):
+        if call.method == "GET" and "/customers?" in call.path:
+            found = [r for r in lone.erp.records.values() if r.get("external_ref") and
+                     f"external_ref={r['external_ref']}&" in call.path]
+            return 200, {"data": found if "external_ref=" in call.path else [gone]}
+        return None
+    lone.erp.rule = lists
+    lone.api.post("/reconciliations", {"route": "account-customer", "record": "crm:account:1",
+                                       "settle_seconds": 0})
+
+    def it_is_made_again():
+        links = lone.api.get("/links", ref="crm:account:1")["data"]
+        return links[0] if links and links[0]["right"] != old["right"] else None
+    new = eventually(it_is_made_again, 40)
+    lone.all_ended()
+    assert children(2) == {int(new["right"].split(":")[2])}
+
+
 def test_a_daemon_that_leaves_gives_its_records_back(lone):
     _, other = two(lone)
     for id in range(1, 41):
