@@ -43,8 +43,9 @@ def refused(lone, question):
 
 @pytest.fixture
 def three(lone):
-    """Two customers that have crossed and a prospect that has not."""
-    lone.start(**{"admin-token": lone.stack.tokens["bridge"]})
+    """Two customers that have crossed and a prospect that has not; the route owns all fields."""
+    lone.start(lambda config: config["routes"][0].pop("owns"),
+               **{"admin-token": lone.stack.tokens["bridge"]})
     lone.erp.records["/openapi.json"] = OPENAPI
     lone.account(1, version=1)
     lone.ended("account", 1)
@@ -154,6 +155,15 @@ def test_what_does_not_compile_is_refused_with_its_line(three):
     assert "line 2" in refused(three, {"route": "account-customer", "when": "1 |\n 2 2"})["when"]
     for program in ('import "a" as a; {}', 'include "a"; {}'):
         assert "line 1" in refused(three, {"route": "account-customer", "map": program})["map"]
+
+
+def test_a_field_that_the_route_does_not_own_would_be_rejected(three):
+    (three.stack.var / "bridge.json").write_text(json.dumps(three.config()))
+    three.api.post("/config/reload")
+    found = simulate(three, map='{name: "x", credit_limit: "9"}')
+    assert found["counts"]["would_reject"] == 2, found
+    sample = found["samples"][-1]
+    assert sample["code"] == "not_owned" and '"credit_limit"' in sample["reason"]
 
 
 def test_every_bad_member_of_the_question_is_named(three):
