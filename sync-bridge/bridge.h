@@ -71,6 +71,7 @@ struct bridge_route {
 	/* Reconciliation, see reconcile.h. */
 	bool hold;                 /* what differs is reported and left; otherwise the source's
 				    * value is written again */
+	const char *compare_when_text;
 	struct mapping *compare_when;   /* which records are to be at the target; NULL: "when", and
 					 * those that have crossed */
 	const char **not_compared; /* members that are left out, NULL-terminated, and why */

@@ -285,6 +285,7 @@ read_compare(struct config_reader *reader, const char *place, const cJSON *node,
 	if (compare)
 		config_only_keys(reader, place, compare, compare_keys);
 	when = compare ? config_optional(reader, place, compare, "when") : NULL;
+	route->compare_when_text = when;
 	if (when)
 		route->compare_when = mapping_add(reader->mappings,
 			arena_printf(arena, "%s: %s: \"when\"", reader->file,

@@ -84,6 +84,21 @@ def test_broken_json_stops_the_start_with_its_line(lone, text, said):
     assert said in refused(lone, text)
 
 
+def test_the_routes_show_how_they_are_compared_and_repaired(lone):
+    def change(config):
+        config["routes"][0].update(repair="hold", compare={"not": {"phone": "kept by hand"}})
+    lone.start(change)
+    routes = {route["name"]: route for route in lone.api.get("/routes")["data"]}
+    first, order = routes["account-customer"], routes["opportunity-order"]
+    assert first["repair"] == "hold" and first["compare"]["when"] is None
+    assert first["compare"]["not"] == {"phone": "kept by hand"}
+    assert order["repair"] == "owner" and "won" in order["compare"]["when"]
+    assert order["compare"]["revised"] == {"by": "revision", "fields": ["agreed_total", "lines"]}
+    assert "period.opened" in order["retry_on"]
+    assert routes["amendment"]["retry_on"] == []
+    assert routes["order-status"]["retry_on"] is None
+
+
 def test_a_missing_file_stops_the_start(lone):
     done = subprocess.run([lone.stack.bin / "sync-bridge", "--config",
                            lone.stack.config_path("bridge"), "--bridge-config", "/nowhere.json"],

@@ -60,36 +60,44 @@ def test_two_daemons_both_apply_what_either_takes_in(lone):
 
 def test_a_link_that_one_process_drops_is_looked_up_again_by_all(lone):
     _, other = two(lone)
-    lone.account(1)
-    [old] = lone.api.get("/links", ref=lone.ended("account", 1)["target_ref"])["data"]
-    path = "/api/v1/customers/" + old["right"].split(":")[2]
+    parents = range(1, 7)      # some of them are worked by the process that compares
+
+    def linked():
+        found = {id: lone.api.get("/links", ref=f"crm:account:{id}")["data"] for id in parents}
+        return {id: int(links[0]["right"].split(":")[2]) for id, links in found.items() if links}
 
     def children(version):
-        for id in range(2, 42):
-            lone.account(id, version=version, parent_id=1, api=(lone.api, other.api)[id % 2])
+        for id in range(7, 87):
+            lone.account(id, version=version, parent_id=id % 6 + 1,
+                         api=(lone.api, other.api)[id % 2])
         lone.all_ended()
-        return {c.body["parent_id"] for c in lone.erp.puts()
-                if c.body.get("parent_id") and c.headers["Source-Version"] == str(version)}
-    assert children(1) == {int(old["right"].split(":")[2])}    # both processes know the link
-    lone.erp.records[path]["external_ref"] = None
-    gone = lone.erp.records.pop(path)
+        return {(int(c.path.rsplit(":", 1)[1]) % 6 + 1, c.body["parent_id"])
+                for c in lone.erp.puts() if c.body["parent_id"] and
+                c.headers["Source-Version"] == str(version)}
+    for id in parents:
+        lone.account(id)
+    lone.all_ended()
+    old = linked()
+    assert children(1) == set(old.items())     # both processes know the links
+    gone = [lone.erp.records.pop(f"/api/v1/customers/{id}") for id in old.values()]
 
     def lists(call):
         if call.method == "GET" and "/customers?" in call.path:
             found = [r for r in lone.erp.records.values() if r.get("external_ref") and
                      f"external_ref={r['external_ref']}&" in call.path]
-            return 200, {"data": found if "external_ref=" in call.path else [gone]}
+            return 200, {"data": found if "external_ref=" in call.path else gone[:1]}
         return None
     lone.erp.rule = lists
-    lone.api.post("/reconciliations", {"route": "account-customer", "record": "crm:account:1",
-                                       "settle_seconds": 0})
+    for id in parents:
+        lone.api.post("/reconciliations", {"route": "account-customer", "settle_seconds": 0,
+                                           "record": f"crm:account:{id}"})
 
-    def it_is_made_again():
-        links = lone.api.get("/links", ref="crm:account:1")["data"]
-        return links[0] if links and links[0]["right"] != old["right"] else None
-    new = eventually(it_is_made_again, 40)
+    def all_are_made_again():
+        new = linked()
+        return new if len(new) == 6 and not set(new.values()) & set(old.values()) else None
+    new = eventually(all_are_made_again, 60)
     lone.all_ended()
-    assert children(2) == {int(new["right"].split(":")[2])}
+    assert children(2) == set(new.items())
 
 
 def test_a_daemon_that_leaves_gives_its_records_back(lone):
