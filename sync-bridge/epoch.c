@@ -17,6 +17,7 @@
 #include "links.h"
 #include "replay.h"
 #include "system.h"
+#include "wake.h"
 
 #define ELECTION_KEY 0x65706f636873      /* "epochs" */
 
@@ -68,11 +69,8 @@ static bool deep[SYSTEMS_MAX];     /* its records are to be compared, too */
 static void
 schedule(uint64_t ms)
 {
-	struct timeval after = { .tv_sec = (time_t)(ms / 1000),
-				 .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
-
-	if (!stopped && timer)
-		evtimer_add(timer, &after);
+	if (!stopped)
+		wake_after(timer, ms);
 }
 
 bool
@@ -418,9 +416,7 @@ epoch_begin(void)
 void
 epoch_start(void)
 {
-	timer = evtimer_new(coro_loop(), tick, NULL);
-	if (!timer)
-		die("out of memory");
+	timer = wake_new(tick);
 	schedule(0);
 	db_elect(app_current()->db, ELECTION_KEY, taken, NULL);
 	db_listen(app_current()->db, "bridge_replay", heard, NULL);
