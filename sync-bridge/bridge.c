@@ -42,10 +42,10 @@ static struct route routes[] = {
 	{ .method = "GET", .pattern = "/api/v1/links", .handle = links_list, .allow = "*",
 	  .summary = "What a record of one system is in the others: ?ref=crm:account:42." },
 	{ .method = "POST", .pattern = "/api/v1/messages/retry", .handle = bulk_retry,
-	  .allow = "operator",
+	  .allow = "operator", .body = BULK_RETRY_SCHEMA,
 	  .summary = "Takes up again the messages that a filter names, dead letters by default." },
 	{ .method = "POST", .pattern = "/api/v1/messages/skip", .handle = bulk_skip,
-	  .allow = "operator",
+	  .allow = "operator", .body = BULK_SKIP_SCHEMA,
 	  .summary = "Ends the messages that a filter names without effect, with a reason." },
 	{ .method = "GET", .pattern = "/api/v1/routes", .handle = status_routes, .allow = "*",
 	  .summary = "What crosses, from where to where, and by which mapping." },
@@ -134,7 +134,9 @@ static const struct option options[] = {
 static void
 start(struct app *app)
 {
+	epoch_begin();
 	bridge_config_load(bridge_options.config);
+	links_start();
 	epoch_start();
 	sweep_start();
 	shard_start();

@@ -43,6 +43,7 @@ struct bridge_system {
 	uint64_t subscribe_at;     /* clock_ms of the next try */
 	/* Which of its histories its versions are of, see epoch.h; 0 until it is read. */
 	int64_t epoch_number;
+	int64_t epoch_stated;      /* by bridge.json; 0: it leaves that to the bridge */
 	bool restored;             /* from a backup, and nobody has accepted that yet */
 };
 
@@ -70,10 +71,14 @@ struct bridge_route {
 	/* Reconciliation, see reconcile.h. */
 	bool hold;                 /* what differs is reported and left; otherwise the source's
 				    * value is written again */
+	const char *compare_when_text;
 	struct mapping *compare_when;   /* which records are to be at the target; NULL: "when", and
 					 * those that have crossed */
 	const char **not_compared; /* members that are left out, NULL-terminated, and why */
 	const char **not_compared_why;
+	const char *revised_by;    /* a number both sides have; NULL: none. Where the target's is
+				    * higher, its own people have changed it by its own right: */
+	const char **revised_fields;    /* then these members are the target's, NULL-terminated */
 };
 
 struct bridge {

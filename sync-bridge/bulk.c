@@ -6,8 +6,8 @@
 
 #include "base/json.h"
 #include "base/text.h"
-#include "bulk_retry.sql.h"
-#include "bulk_skip.sql.h"
+#include "bridge.h"
+#include "bulk.sql.h"
 #include "db/db.h"
 #include "entity/value.h"
 #include "http/http.h"
@@ -20,9 +20,10 @@
 
 /* What one of the two calls takes. */
 struct bulk {
-	const char *sql;
+	const char *action;
 	const char *const *states;      /* that a message may leave by it, NULL-terminated */
 	bool reason;
+	bool configured;                /* only what some route could work */
 };
 
 struct filter {
@@ -36,8 +37,8 @@ static const char *const retry_states[] = { "waiting", "retrying", "rejected", "
 static const char *const skip_states[] = { "received", "waiting", "retrying", "rejected", "dead",
 					   NULL };
 
-static const struct bulk retry = { sql_bulk_retry, retry_states, false };
-static const struct bulk skip = { sql_bulk_skip, skip_states, true };
+static const struct bulk retry = { "retry", retry_states, false, true };
+static const struct bulk skip = { "skip", skip_states, true, false };
 
 static bool
 listed(const char *const *names, const char *name)
@@ -135,6 +136,8 @@ read_filter(struct request *rq, const struct bulk *bulk, const cJSON *node, stru
 	only(rq, node, "filter.", known);
 	filter->states = read_states(rq, bulk, json_get(node, "state"));
 	filter->route = read_name(rq, node, "route");
+	if (bulk->configured && filter->route && !bridge_route(filter->route))
+		fault_field(rq, "filter.route", "unknown_reference", "is not configured");
 	filter->source = read_name(rq, node, "source");
 	filter->entity = read_name(rq, node, "entity");
 	read_end(rq, node, "from", &filter->from_id, &filter->from_time);
@@ -190,9 +193,10 @@ run(struct request *rq, const struct bulk *bulk)
 	limit = read_limit(rq, json_get(body, "limit"));
 	reason = read_reason(rq, bulk, json_get(body, "reason"));
 	fault_raise_collected(rq);
-	row = db_one(rq, bulk->sql, P_TEXT(f.states), P_TEXT(f.route), P_TEXT(f.source),
+	row = db_one(rq, sql_bulk, P_TEXT(f.states), P_TEXT(f.route), P_TEXT(f.source),
 		     P_TEXT(f.entity), P_TEXT(f.from_id), P_TEXT(f.to_id), P_TEXT(f.from_time),
-		     P_TEXT(f.to_time), P_ID(limit), P_TEXT(rq->actor->name), P_TEXT(reason));
+		     P_TEXT(f.to_time), P_ID(limit), P_TEXT(rq->actor->name), P_TEXT(reason),
+		     P_TEXT(bulk->action), P_TEXT(bulk->configured ? bridge_route_names(rq) : NULL));
 	count = row_id(row, "count");
 	json_add_integer(reply, "messages", count);
 	cJSON_AddBoolToObject(reply, "more", row_bool(row, "more"));

@@ -76,12 +76,13 @@ print_run(jv run)
 	static const struct column routes[] = { { "route", "ROUTE" }, { "source_rows", "SOURCE" },
 		{ "target_rows", "TARGET" }, { "in_flight", "IN FLIGHT" }, { "missing", "MISSING" },
 		{ "extra", "EXTRA" }, { "differs", "DIFFERS" }, { "repaired", "REPAIRED" },
-		{ "held", "HELD" }, { "seconds", "SECONDS" }, { "not_compared", "NOT COMPARED" } };
+		{ "held", "HELD" }, { "revised", "REVISED" }, { "seconds", "SECONDS" },
+		{ "not_compared", "NOT COMPARED" } };
 	char *state = cli_text(run, "state");
 	char *seconds = cli_text(run, "seconds");
 	char *reason = cli_text(run, "reason");
 
-	cli_table(jv_object_get(jv_copy(run), jv_string("routes")), routes, 11);
+	cli_table(jv_object_get(jv_copy(run), jv_string("routes")), routes, 12);
 	printf("\n%s: %ld rows in %s s%s%s\n", state, number(run, "rows_compared"), seconds,
 	       *reason ? ": " : "", reason);
 	free(state);

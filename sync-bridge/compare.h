@@ -24,7 +24,7 @@ struct suspect {
 };
 
 struct counts {
-	int suspects, in_flight, missing, extra, differs, repaired, held;
+	int suspects, in_flight, missing, extra, differs, repaired, held, revised;
 };
 
 /* One route in one run. Lives in the arena of the request that runs it. */

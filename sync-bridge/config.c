@@ -1,6 +1,7 @@
 /* sync-bridge/config.c -- reads and checks bridge.json, its secrets and its mappings. */
 #include "config.h"
 
+#include <inttypes.h>
 #include <libgen.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -14,9 +15,12 @@
 #include "base/text.h"
 #include "bridge.h"
 #include "config_reader.h"
+#include "epoch.h"
 #include "event/signature.h"
 #include "mapping.h"
 #include "ownership.h"
+
+#define EPOCH_MAX 1000000
 
 struct bridge bridge;
 struct bridge_options bridge_options;
@@ -24,11 +28,12 @@ struct bridge_options bridge_options;
 static const char *const bridge_keys[] = { "name",    "public_url", "mappings",
 					   "systems", "routes",     NULL };
 static const char *const system_keys[] = { "url", "token", "secret", "old_secret",
-	"old_secret_until", "skip_origin", NULL };
+	"old_secret_until", "skip_origin", "epoch", NULL };
 static const char *const route_keys[] = { "name", "from", "entity", "source_path", "events", "when",
 	"skip_reason", "to", "target", "path", "map", "owns", "answer", "mirror", "repair",
 	"compare", "retry_on", NULL };
-static const char *const compare_keys[] = { "when", "not", NULL };
+static const char *const compare_keys[] = { "when", "not", "revised", NULL };
+static const char *const revised_keys[] = { "by", "fields", NULL };
 
 static struct bridge_system *
 system_in(const struct bridge *in, const char *name)
@@ -109,6 +114,24 @@ read_old_secret(struct config_reader *reader, const char *place, const cJSON *no
 			      "\"old_secret_until\" must be an instant like 2026-01-31T18:00:00Z");
 }
 
+/* 0 when it is not there. Versions of a lower one than is known would be superseded for ever. */
+static int64_t
+read_epoch(struct config_reader *reader, const char *place, const cJSON *node)
+{
+	int64_t stated = 0, known = epoch_known(node->string);
+
+	if (!json_get(node, "epoch"))
+		return 0;
+	if (!json_integer(node, "epoch", &stated) || stated < 1 || stated > EPOCH_MAX)
+		config_refuse(reader, place, "\"epoch\" must be a whole number, 1 to %d",
+			      EPOCH_MAX);
+	if (stated < known)
+		config_refuse(reader, place,
+			      "\"epoch\": %" PRId64 " is over; the system is in epoch %" PRId64,
+			      stated, known);
+	return stated;
+}
+
 static void
 read_system(struct config_reader *reader, const cJSON *node, struct bridge_system *system)
 {
@@ -128,6 +151,7 @@ read_system(struct config_reader *reader, const cJSON *node, struct bridge_syste
 	check_secret(reader, place, "secret", system->secret);
 	read_old_secret(reader, place, node, system);
 	system->skip_origin = config_optional(reader, place, node, "skip_origin");
+	system->epoch_stated = read_epoch(reader, place, node);
 }
 
 static void
@@ -216,7 +240,31 @@ read_mapping(struct config_reader *reader, const char *place, const cJSON *node,
 	route->map = mapping_add(reader->mappings, path, program, route->to->name);
 }
 
-/* "repair": "owner" or "hold"; "compare": {"when": ..., "not": {"<member>": "<why>"}} */
+/* "revised": {"by": "<member>", "fields": ["<member>", ...]} */
+static void
+read_revised(struct config_reader *reader, const char *place, const cJSON *node,
+	     struct bridge_route *route)
+{
+	const cJSON *fields = json_get(node, "fields"), *each;
+	int count = 0;
+
+	if (!node)
+		return;
+	place = arena_printf(&reader->rq->arena, "%s: revised", place);
+	config_only_keys(reader, place, node, revised_keys);
+	route->revised_by = config_name(reader, place, node, "by");
+	if (!cJSON_IsArray(fields) || !fields->child)
+		config_refuse(reader, place, "\"fields\" must be a list of the target's members");
+	route->revised_fields = arena_array(&reader->rq->arena, const char *,
+					    (size_t)cJSON_GetArraySize(fields) + 1);
+	cJSON_ArrayForEach(each, fields) {
+		if (!cJSON_IsString(each) || !*each->valuestring)
+			config_refuse(reader, place, "\"fields\"[%d] must be a text", count);
+		route->revised_fields[count++] = each->valuestring;
+	}
+}
+
+/* "repair": "owner" or "hold"; "compare": {"when": ..., "not": {"<member>": "<why>"}, ...} */
 static void
 read_compare(struct config_reader *reader, const char *place, const cJSON *node,
 	     struct bridge_route *route)
@@ -237,11 +285,13 @@ read_compare(struct config_reader *reader, const char *place, const cJSON *node,
 	if (compare)
 		config_only_keys(reader, place, compare, compare_keys);
 	when = compare ? config_optional(reader, place, compare, "when") : NULL;
+	route->compare_when_text = when;
 	if (when)
 		route->compare_when = mapping_add(reader->mappings,
 			arena_printf(arena, "%s: %s: \"when\"", reader->file,
 				     config_place(reader, place)),
 			when, route->to->name);
+	read_revised(reader, place, json_get(compare, "revised"), route);
 	if (not && !cJSON_IsObject(not))
 		config_refuse(reader, place,
 			      "\"not\" must be an object of members and why each is left out");

@@ -153,7 +153,7 @@ static cJSON *
 mapped_by(struct request *rq, struct delivery *d, const struct bridge_route *route)
 {
 	struct json_error parse_error;
-	const char *error, *stray;
+	const char *error, *problem;
 	uint64_t began = clock_us();
 	const char *text = mapping_run(route->map, &rq->arena, d->message->body, &error);
 	cJSON *body;
@@ -173,13 +173,10 @@ mapped_by(struct request *rq, struct delivery *d, const struct bridge_route *rou
 			       "Correct the mapping and retry.");
 		return NULL;
 	}
-	stray = ownership_stray(route, body);
-	if (!stray)
+	problem = ownership_problem(rq, route, body);
+	if (!problem)
 		return body;
-	deliver_reject(d, "not_owned",
-		       arena_printf(&rq->arena,
-				    "%s gives the field \"%s\", which route %s does not own",
-				    route->map_file, stray, route->name),
+	deliver_reject(d, "not_owned", problem,
 		       "Take it out of the mapping, or add it to the route's \"owns\", and retry.");
 	return NULL;
 }

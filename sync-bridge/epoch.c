@@ -17,11 +17,13 @@
 #include "links.h"
 #include "replay.h"
 #include "system.h"
+#include "wake.h"
 
 #define ELECTION_KEY 0x65706f636873      /* "epochs" */
 
 static const char sql_add[] =
-	"INSERT INTO system_epoch (name) SELECT n FROM unnest($1::text[]) n ON CONFLICT DO NOTHING";
+	"INSERT INTO system_epoch (name, number) SELECT s.name, greatest(s.stated, 1)"
+	" FROM unnest($1::text[], $2::bigint[]) s (name, stated) ON CONFLICT DO NOTHING";
 
 static const char sql_read[] = "SELECT name, number, restored_at IS NOT NULL AS restored"
 			       " FROM system_epoch";
@@ -67,29 +69,63 @@ static bool deep[SYSTEMS_MAX];     /* its records are to be compared, too */
 static void
 schedule(uint64_t ms)
 {
-	struct timeval after = { .tv_sec = (time_t)(ms / 1000),
-				 .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
-
-	if (!stopped && timer)
-		evtimer_add(timer, &after);
+	if (!stopped)
+		wake_after(timer, ms);
 }
 
 bool
 epoch_stands(const struct bridge_system *system)
 {
-	return system->epoch_number && !system->restored;
+	return system->epoch_number && system->epoch_number >= system->epoch_stated &&
+	       !system->restored;
 }
 
-static const char *
-system_names(struct request *rq)
-{
-	struct text out = text_in(&rq->arena);
+/* ---- what the table says ---- */
 
-	text_add(&out, "{");
-	for (int i = 0; i < bridge.system_count; i++)
-		text_addf(&out, "%s\"%s\"", i ? "," : "", bridge.systems[i].name);
-	text_add(&out, "}");
-	return text_str(&out);
+struct numbered {
+	const char *name;
+	int64_t number;
+};
+
+static struct arena numbers_arena;
+static struct numbered *numbers;
+static int number_count;
+
+static void
+remember(struct rows *rows)
+{
+	arena_release(&numbers_arena);
+	numbers_arena = (struct arena){ 0 };
+	numbers = arena_array(&numbers_arena, struct numbered, (size_t)rows_count(rows));
+	for (number_count = 0; number_count < rows_count(rows); number_count++) {
+		const struct row *row = rows_at(rows, number_count);
+
+		numbers[number_count].name = arena_strdup(&numbers_arena, row_text(row, "name"));
+		numbers[number_count].number = row_id(row, "number");
+	}
+}
+
+int64_t
+epoch_known(const char *name)
+{
+	for (int i = 0; i < number_count; i++)
+		if (strcmp(numbers[i].name, name) == 0)
+			return numbers[i].number;
+	return 0;
+}
+
+static void
+add_systems(struct request *rq)
+{
+	struct text names = text_in(&rq->arena), stated = text_in(&rq->arena);
+
+	for (int i = 0; i < bridge.system_count; i++) {
+		text_addf(&names, "%s\"%s\"", i ? "," : "{", bridge.systems[i].name);
+		text_addf(&stated, "%s%" PRId64, i ? "," : "{", bridge.systems[i].epoch_stated);
+	}
+	text_add(&names, "}");
+	text_add(&stated, "}");
+	db_all(rq, sql_add, P_TEXT(text_str(&names)), P_TEXT(text_str(&stated)));
 }
 
 void
@@ -98,6 +134,7 @@ epoch_read(struct request *rq)
 	struct rows *rows = db_all(rq, sql_read);
 	bool released = false;
 
+	remember(rows);
 	for (int i = 0; i < rows_count(rows); i++) {
 		struct row *row = rows_at(rows, i);
 		struct bridge_system *system = bridge_system(row_text(row, "name"));
@@ -119,6 +156,19 @@ epoch_read(struct request *rq)
 		lane_sweep_soon(0);
 }
 
+static const char *
+remedy(struct request *rq, const struct bridge_system *system)
+{
+	if (system->epoch_number < system->epoch_stated)
+		return "None is needed: it is accepted as soon as the system answers.";
+	if (system->epoch_stated)
+		return arena_printf(&rq->arena, "When the restore is meant and complete: write "
+				    "\"epoch\": %" PRId64 " for %s in bridge.json, then "
+				    "sync-bridge reload", system->epoch_number + 1, system->name);
+	return arena_printf(&rq->arena, "When the restore is meant and complete: sync-bridge "
+			    "accept-restore %s", system->name);
+}
+
 cJSON *
 epoch_status(struct request *rq, const struct bridge_system *system)
 {
@@ -130,10 +180,7 @@ epoch_status(struct request *rq, const struct bridge_system *system)
 	item = cJSON_CreateObject();
 	json_add_string(item, "since", row_text(row, "since"));
 	json_add_string(item, "reason", row_text(row, "restored_reason"));
-	json_add_string(item, "remedy",
-			arena_printf(&rq->arena,
-				     "When the restore is meant and complete: sync-bridge "
-				     "accept-restore %s", system->name));
+	json_add_string(item, "remedy", remedy(rq, system));
 	return item;
 }
 
@@ -261,6 +308,22 @@ check(struct request *rq, struct bridge_system *system, bool *all)
 	       P_TEXT(json_string(call.json, "last_event")));
 }
 
+/* Somebody has raised the number in bridge.json. */
+static void
+take_stated(struct request *rq, struct bridge_system *system)
+{
+	const char *reason = arena_printf(&rq->arena, "bridge.json states epoch %" PRId64,
+					  system->epoch_stated);
+
+	if (!system->epoch_number)
+		return;
+	if (db_one(rq, sql_restored, P_TEXT(system->name), P_TEXT(reason)))
+		log_warn("system is in a new epoch, as stated; its routes stand until both sides "
+			 "are equal", "system", system->name, "reason", reason, NULL);
+	system->restored = true;
+	restore_accept_stated(rq, system);
+}
+
 static void
 turn(struct request *rq, void *arg)
 {
@@ -269,7 +332,7 @@ turn(struct request *rq, void *arg)
 	for (int i = 0; i < bridge.system_count; i++) {
 		if (bridge.systems[i].epoch_number)
 			continue;
-		db_all(rq, sql_add, P_TEXT(system_names(rq)));
+		add_systems(rq);
 		break;
 	}
 	epoch_read(rq);
@@ -277,6 +340,8 @@ turn(struct request *rq, void *arg)
 	for (int i = 0; elected && i < all.system_count && i < SYSTEMS_MAX; i++)
 		if (epoch_stands(&all.systems[i]))
 			check(rq, &all.systems[i], &deep[i]);
+		else if (all.systems[i].epoch_number < all.systems[i].epoch_stated)
+			take_stated(rq, &all.systems[i]);
 }
 
 static void
@@ -313,12 +378,45 @@ heard(void *arg)
 	schedule(0);
 }
 
+struct beginning {
+	struct db *db;
+	bool done;
+};
+
+static void
+begin_work(struct request *rq, void *arg)
+{
+	remember(db_all(rq, sql_read));
+}
+
+/* As another coroutine of the loop, which is not needed by anything else yet. */
+static void
+begin(void *arg)
+{
+	struct beginning *beginning = arg;
+	struct request rq;
+
+	request_init(&rq, beginning->db);
+	if (!request_run(&rq, begin_work, NULL))
+		log_fault(&rq, "epochs at start");
+	request_release(&rq);
+	beginning->done = true;
+}
+
+void
+epoch_begin(void)
+{
+	struct beginning beginning = { .db = app_current()->db };
+
+	coro_start(begin, &beginning);
+	while (!beginning.done)
+		event_base_loop(coro_loop(), EVLOOP_ONCE);
+}
+
 void
 epoch_start(void)
 {
-	timer = evtimer_new(coro_loop(), tick, NULL);
-	if (!timer)
-		die("out of memory");
+	timer = wake_new(tick);
 	schedule(0);
 	db_elect(app_current()->db, ELECTION_KEY, taken, NULL);
 	db_listen(app_current()->db, "bridge_replay", heard, NULL);

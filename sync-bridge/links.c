@@ -7,12 +7,14 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "app/app.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "db/db.h"
 #include "http/http.h"
 
 #define KEPT_MAX 50000
+#define CHANNEL "bridge_links"
 
 static const char sql_find[] =
 	"SELECT r.ref, l.right_ref AS other FROM unnest($1::text[]) r (ref)"
@@ -263,9 +265,22 @@ links_drop(struct request *rq, const char *left, const struct bridge_system *sys
 				   P_TEXT(arena_printf(&rq->arena, "%s:", system->name)));
 	struct ref own;
 
+	db_notify(app_current()->db, CHANNEL);
 	forget(left, system->name);
 	for (int i = 0; i < rows_count(gone) && ref_parse(left, &own); i++)
 		forget(row_at(rows_at(gone, i), 0), own.system);
+}
+
+static void
+heard(void *arg)
+{
+	links_forget();
+}
+
+void
+links_start(void)
+{
+	db_listen(app_current()->db, CHANNEL, heard, NULL);
 }
 
 bool

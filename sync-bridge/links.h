@@ -1,6 +1,7 @@
 /* sync-bridge/links.h -- finds the same record in another system.
  *
- * A link is a fact that does not change, so those once seen are kept in memory (50,000 at most).
+ * A link is a fact that hardly ever changes, so those once seen are kept in memory (50,000 at most);
+ * a process that drops one tells the others.
  * Mirrors (an ERP order and its picture in the CRM) are never found here: a picture does not
  * stand for the thing. Where routes make one record several things in one system, the first route
  * of the file says which of them a reference means.
@@ -25,6 +26,9 @@ int64_t links_known(const char *ref, const struct bridge_system *system);
  * link. One statement; nothing is kept. Yields; may fail. */
 void links_lookup(struct request *rq, const char *const *refs, int count,
 		  const struct bridge_system *system, int64_t *ids);
+
+/* At start: hears of links that other processes drop. */
+void links_start(void);
 
 /* A link turned out to be no more: the record at the target is gone. Yields; may fail. */
 void links_drop(struct request *rq, const char *left, const struct bridge_system *system);

@@ -14,6 +14,26 @@
 
 #define RUN_MS_MAX 250
 
+/* What reaches outside of the change, or makes jq itself abort (input_filename, times that no
+ * calendar has), before every program. jq reports a name that is not defined only where it is
+ * used, so these do not compile and the rest costs nothing. All on one line, so that a program
+ * behind it keeps its lines. */
+#define REFUSED "refused_in_a_mapping_"
+#define REFUSE(name) " def " #name ": " REFUSED #name ";"
+#define REFUSE_OF(name) " def " #name "(f): " REFUSED #name ";"
+static const char prelude[] =
+	"null as $ENV |"
+	REFUSE(env) REFUSE(input) REFUSE(inputs) REFUSE(debug) REFUSE(stderr)
+	REFUSE(input_filename) REFUSE(input_line_number) REFUSE(halt) REFUSE(halt_error)
+	REFUSE_OF(halt_error) REFUSE(modulemeta) REFUSE(get_search_list) REFUSE(get_jq_origin)
+	REFUSE(get_prog_origin)
+	" def in_calendar: if type == \"number\" and (. < -62167219200 or . > 253402300799)"
+	" then error(\"no such time: \\(.)\") else . end;"
+	" def strftime_0(f): strftime(f); def strflocaltime_0(f): strflocaltime(f);"
+	" def strftime(f): in_calendar | strftime_0(f);"
+	" def strflocaltime(f): in_calendar | strflocaltime_0(f);"
+	" def todateiso8601: strftime(\"%Y-%m-%dT%H:%M:%SZ\"); def todate: todateiso8601; ";
+
 struct mapping {
 	struct mappings *set;
 	const char *where;
@@ -137,19 +157,58 @@ compile(const char *program, char **said)
 	return jq;
 }
 
+/* The first line with that name; a field (".env") is another one. */
+static int
+line_of_word(const char *program, const char *word, size_t length)
+{
+	static const char in_names[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				       "0123456789_";
+	char before = ' ';
+	int line = 1;
+
+	for (const char *at = program; *at; at++) {
+		size_t run = strspn(at, in_names);
+
+		if (run == length && before != '.' && strncmp(at, word, length) == 0)
+			return line;
+		at += run ? run - 1 : 0;
+		before = *at;
+		line += *at == '\n';
+	}
+	return 1;
+}
+
+/* NULL when it is not about one of the names above. */
+static const char *
+refused_word(const struct mapping *mapping, struct arena *arena, const char *said)
+{
+	const char *word = said + strlen(REFUSED);
+	size_t length;
+
+	if (strncmp(said, REFUSED, strlen(REFUSED)) != 0)
+		return NULL;
+	length = strcspn(word, "/");
+	return arena_printf(arena, "%s, line %d: %.*s is not available in a mapping",
+			    mapping->where, line_of_word(mapping->program, word, length),
+			    (int)length, word);
+}
+
 /* "jq: error: syntax error, ... (Unix shell quoting issues?) at <top-level>, line 3:\n<source>" ->
  * "<where>, line 3: syntax error, ..." */
 static const char *
 compile_error(const struct mapping *mapping, struct arena *arena, const char *said)
 {
 	static const char place[] = ">, line ";
-	const char *at, *end;
+	const char *at, *end, *refused;
 	long line;
 
 	if (!said)
 		said = "jq cannot compile it";
 	if (strncmp(said, "jq: error: ", 11) == 0)
 		said += 11;
+	refused = refused_word(mapping, arena, said);
+	if (refused)
+		return refused;
 	at = strstr(said, place);
 	end = strstr(said, " (Unix shell");
 	if (!end)
@@ -161,7 +220,7 @@ compile_error(const struct mapping *mapping, struct arena *arena, const char *sa
 			    line, (int)(end - said), said);
 }
 
-/* def m0: ...; def m1: ...; .v as $v | .n as $n | $v | if $n == 0 then m0 elif ... end */
+/* <prelude> def m0: ...; def m1: ...; .v as $v | .n as $n | $v | if $n == 0 then m0 elif ... end */
 static const char *
 joined(const struct mappings *set, struct arena *arena)
 {
@@ -169,6 +228,7 @@ joined(const struct mappings *set, struct arena *arena)
 	const struct mapping *mapping;
 	int count = 0;
 
+	text_add(&out, prelude);
 	SLIST_FOREACH(mapping, &set->list, entry)
 		if (!mapping->again)
 			text_addf(&out, "def m%d: %s\n;\n", mapping->number, mapping->program);
@@ -198,7 +258,7 @@ mappings_compile(struct mappings *set, const char **error)
 			      said ? said : "jq does not say why");
 	free(said);
 	SLIST_FOREACH(mapping, &set->list, entry) {
-		alone = compile(mapping->program, &said);
+		alone = compile(arena_printf(set->arena, "%s%s", prelude, mapping->program), &said);
 		if (!alone)
 			*error = compile_error(mapping, set->arena, said);
 		else

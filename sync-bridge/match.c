@@ -23,9 +23,11 @@ static const char sql_side[] =
 
 static const char sql_clear[] = "DELETE FROM match_side WHERE replay_id = $1";
 
-/* For the one statement that pairs: what it makes on the way has no statistics to plan by. */
+/* For the one statement that pairs: what it makes on the way has no statistics to plan by, and is
+ * taken for so large that a hash would be cut into a thousand files. Sorting goes well with any. */
 static const char sql_plan[] =
-	"SELECT set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true),"
+	"SELECT set_config('enable_nestloop', 'off', true),"
+	" set_config('enable_hashjoin', 'off', true), set_config('jit', 'off', true),"
 	" set_config('statement_timeout', '600000', true)";
 
 static const char sql_certain[] =

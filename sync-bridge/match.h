@@ -2,7 +2,8 @@
  *
  * A run reads both sides of a route, then goes down a ladder: a reference that one side already
  * has of the other, then the tax id, then a verified domain, then the SKU. A pair that is the
- * only one on both sides is certain; several, or a name alone, are for people. Nothing is written
+ * only one on both sides is certain; several, or a name alone, are for people. What so many share
+ * that their pairs would be more than 400 is counted, not listed. Nothing is written
  * at the systems unless the run links: then the target's record gets the source's reference, and
  * the next replay of the route brings it into step by the route's own mapping.
  */

@@ -1,5 +1,6 @@
 -- sync-bridge/match_pairs.sql -- the pairs of one run: $1 run, $2 route, $3 left and $4 right reference's begin.
 -- Down the ladder: a record that a higher rule has a certain partner for is not looked at again.
+-- Keys are counted before they are joined, so that one which thousands share costs no more than others.
 WITH l AS MATERIALIZED (
 	SELECT s.*, $3 || s.record_id AS ref FROM match_side s WHERE replay_id = $1 AND is_left
 ), r AS MATERIALIZED (
@@ -14,62 +15,73 @@ WITH l AS MATERIALIZED (
 	SELECT $3 || l_id AS left_ref, $4 || r_id AS right_ref FROM linked
 	UNION
 	SELECT left_ref, right_ref FROM decided WHERE state = 'accepted'
-), lf AS MATERIALIZED (
-	SELECT * FROM l WHERE NOT EXISTS (SELECT FROM taken t WHERE t.left_ref = l.ref)
-), rf AS MATERIALIZED (
-	SELECT * FROM r WHERE NOT EXISTS (SELECT FROM taken t WHERE t.right_ref = r.ref)
-), keyed AS (
-	SELECT l.record_id AS l_id, r.record_id AS r_id, 'tax_id' AS rule, 2 AS rank, l.tax_id AS key
-	FROM lf l JOIN rf r ON l.tax_id = r.tax_id
-	UNION ALL
-	SELECT l.record_id, r.record_id, 'domain', 3, l.domain FROM lf l JOIN rf r ON l.domain = r.domain
-	WHERE l.domain_verified
-	UNION ALL
-	SELECT l.record_id, r.record_id, 'sku', 4, l.sku FROM lf l JOIN rf r ON l.sku = r.sku
-), free AS MATERIALIZED (
-	SELECT k.*, min(rank) OVER (PARTITION BY l_id) AS l_best, min(rank) OVER (PARTITION BY r_id) AS r_best
-	FROM keyed k
-	WHERE NOT EXISTS (SELECT FROM decided d WHERE d.left_ref = $3 || k.l_id AND d.right_ref = $4 || k.r_id)
-), best AS (
-	-- Each side's best rule; only where both agree on it can a pair be certain.
-	SELECT f.*, count(*) FILTER (WHERE rank = l_best) OVER (PARTITION BY l_id) AS l_count,
-		count(*) FILTER (WHERE rank = r_best) OVER (PARTITION BY r_id) AS r_count
-	FROM free f
+), lk AS MATERIALIZED (
+	-- The rules by rank; 1 is external_ref. A name alone (5) is never certain.
+	SELECT * FROM (SELECT record_id AS l_id, ref, generate_series(2, 5) AS rank, unnest(ARRAY[
+			tax_id, CASE WHEN domain_verified THEN domain END, sku,
+			CASE WHEN sku IS NULL THEN lower(name) END]) AS key
+		FROM l WHERE NOT EXISTS (SELECT FROM taken t WHERE t.left_ref = l.ref)) k
+	WHERE key IS NOT NULL
+), rk AS MATERIALIZED (
+	SELECT * FROM (SELECT record_id AS r_id, ref, external_ref AS already, generate_series(2, 5) AS rank,
+			unnest(ARRAY[tax_id, domain, sku, CASE WHEN external_ref IS NULL THEN lower(name) END]) AS key
+		FROM r WHERE NOT EXISTS (SELECT FROM taken t WHERE t.right_ref = r.ref)) k
+	WHERE key IS NOT NULL
+), refused AS MATERIALIZED (
+	SELECT l_id, r_id, rank FROM decided d JOIN lk ON lk.ref = d.left_ref JOIN rk USING (rank, key)
+	WHERE d.state = 'refused' AND rk.ref = d.right_ref
+), shared AS MATERIALIZED (
+	SELECT * FROM (SELECT rank, key, count(*) AS l_of FROM lk GROUP BY 1, 2) a
+		JOIN (SELECT rank, key, count(*) AS r_of FROM rk GROUP BY 1, 2) b USING (rank, key)
+), lc AS MATERIALIZED (
+	-- For each record and rule how many it may be; best: the first rule that gives one.
+	SELECT *, min(rank) OVER (PARTITION BY l_id) AS best FROM (
+		SELECT l_id, rank, key, r_of - coalesce(n, 0) AS may_be FROM lk JOIN shared USING (rank, key)
+			LEFT JOIN (SELECT l_id, rank, count(*) AS n FROM refused GROUP BY 1, 2) x USING (l_id, rank)) k
+	WHERE may_be > 0
+), rc AS MATERIALIZED (
+	SELECT *, min(rank) OVER (PARTITION BY r_id) AS best FROM (
+		SELECT r_id, rank, key, already, l_of - coalesce(n, 0) AS may_be FROM rk JOIN shared USING (rank, key)
+			LEFT JOIN (SELECT r_id, rank, count(*) AS n FROM refused GROUP BY 1, 2) x USING (r_id, rank)) k
+	WHERE may_be > 0
 ), certain AS MATERIALIZED (
-	SELECT b.* FROM best b JOIN r ON r.record_id = b.r_id
-	WHERE rank = l_best AND rank = r_best AND l_count = 1 AND r_count = 1
-		AND r.external_ref IS NULL
-), named AS (
-	SELECT l.record_id AS l_id, r.record_id AS r_id, l.name
-	FROM lf l JOIN rf r ON lower(l.name) = lower(r.name)
-	WHERE l.sku IS NULL AND r.external_ref IS NULL
+	-- Only where each is the other's one by the best rule of both.
+	SELECT l_id, r_id, rank, key
+	FROM (SELECT * FROM lc WHERE rank = best AND may_be = 1 AND rank < 5) a
+		JOIN (SELECT * FROM rc WHERE rank = best AND may_be = 1 AND already IS NULL) b USING (rank, key)
+	WHERE NOT EXISTS (SELECT FROM refused x WHERE x.l_id = a.l_id AND x.r_id = b.r_id)
+), lq AS MATERIALIZED (
+	SELECT * FROM lc WHERE NOT EXISTS (SELECT FROM certain c WHERE c.l_id = lc.l_id)
+), rq AS MATERIALIZED (
+	SELECT * FROM rc WHERE NOT EXISTS (SELECT FROM certain c WHERE c.r_id = rc.r_id)
+), asked AS MATERIALIZED (
+	-- What so many share that nobody could go through the pairs is only counted.
+	SELECT *, l_of * r_of > 400 AS crowded
+	FROM (SELECT rank, key, count(*) AS l_of FROM lq GROUP BY 1, 2) a
+		JOIN (SELECT rank, key, count(*) AS r_of FROM rq GROUP BY 1, 2) b USING (rank, key)
 ), queue AS (
-	SELECT b.l_id, b.r_id, b.rule, b.rank, b.key, CASE
-		WHEN r.external_ref IS NOT NULL THEN 'the right record is ' || r.external_ref || ' already'
-		WHEN b.l_count > 1 OR b.r_count > 1 THEN 'several records have the same ' || b.rule
+	SELECT l_id, r_id, rank, key, CASE
+		WHEN rank = 5 THEN 'a name alone is not enough'
+		WHEN already IS NOT NULL THEN 'the right record is ' || already || ' already'
+		WHEN lq.may_be > 1 OR rq.may_be > 1 THEN 'several records have the same ' || (enum_range(NULL::match_rule))[rank]
 		ELSE 'another rule says otherwise' END AS reason
-	FROM best b JOIN r ON r.record_id = b.r_id
-	UNION ALL
-	SELECT n.l_id, n.r_id, 'name', 9, n.name, 'a name alone is not enough' FROM named n
-	WHERE NOT EXISTS (SELECT FROM decided d WHERE d.left_ref = $3 || n.l_id AND d.right_ref = $4 || n.r_id)
+	FROM asked JOIN lq USING (rank, key) JOIN rq USING (rank, key)
+	WHERE NOT crowded AND NOT EXISTS (SELECT FROM refused x WHERE x.l_id = lq.l_id AND x.r_id = rq.r_id)
 ), found AS MATERIALIZED (
-	SELECT l_id, r_id, 'external_ref' AS rule, $3 || l_id AS key, 'linked' AS state, NULL AS reason FROM linked
+	SELECT l_id, r_id, 1 AS rank, $3 || l_id AS key, 'linked' AS state, NULL AS reason FROM linked
 	UNION ALL
-	SELECT l_id, r_id, rule, key, 'proposed', NULL FROM certain
+	SELECT l_id, r_id, rank, key, 'proposed', NULL FROM certain
 	UNION ALL
-	SELECT * FROM (SELECT DISTINCT ON (q.l_id, q.r_id) q.l_id, q.r_id, q.rule, q.key, 'ambiguous', q.reason
-		FROM queue q
-		WHERE NOT EXISTS (SELECT FROM certain c WHERE c.l_id = q.l_id)
-			AND NOT EXISTS (SELECT FROM certain c WHERE c.r_id = q.r_id)
-		ORDER BY q.l_id, q.r_id, q.rank) u
+	SELECT * FROM (SELECT DISTINCT ON (l_id, r_id) l_id, r_id, rank, key, 'ambiguous', reason
+		FROM queue ORDER BY l_id, r_id, rank) u
 ), gone AS (
 	-- What an earlier run proposed and this one does not find again; decisions stay.
 	DELETE FROM match m WHERE m.route = $2 AND m.state IN ('proposed', 'ambiguous')
 		AND NOT EXISTS (SELECT FROM found f WHERE m.left_ref = $3 || f.l_id AND m.right_ref = $4 || f.r_id)
 ), written AS (
 	INSERT INTO match AS m (replay_id, route, left_ref, right_ref, left_name, right_name, rule, key, state, reason)
-	SELECT $1, $2, $3 || f.l_id, $4 || f.r_id, left(l.name, 200), left(r.name, 200), f.rule::match_rule,
-		left(f.key, 300), f.state::match_state, f.reason
+	SELECT $1, $2, $3 || f.l_id, $4 || f.r_id, left(l.name, 200), left(r.name, 200), (enum_range(NULL::match_rule))[f.rank],
+		left(CASE WHEN f.rank = 5 THEN l.name ELSE f.key END, 300), f.state::match_state, f.reason
 	FROM found f JOIN l ON l.record_id = f.l_id JOIN r ON r.record_id = f.r_id
 	ON CONFLICT (left_ref, right_ref) DO UPDATE SET replay_id = excluded.replay_id,
 		route = excluded.route, left_name = excluded.left_name, right_name = excluded.right_name,
@@ -90,6 +102,9 @@ SELECT json_build_object(
 	'proposed', (SELECT coalesce(json_object_agg(rule, n), '{}') FROM
 		(SELECT rule, count(*) AS n FROM written WHERE state = 'proposed' GROUP BY rule) p),
 	'ambiguous', (SELECT count(*) FROM written WHERE state = 'ambiguous'),
+	'crowded', (SELECT coalesce(json_agg(json_build_object('rule', (enum_range(NULL::match_rule))[rank],
+		'key', left(key, 300), 'left', l_of, 'right', r_of)), '[]')
+		FROM (SELECT * FROM asked WHERE crowded ORDER BY l_of * r_of DESC, rank, key LIMIT 20) c),
 	'accepted', (SELECT count(*) FROM decided WHERE state = 'accepted'),
 	'refused', (SELECT count(*) FROM decided WHERE state = 'refused'),
 	'to_create', (SELECT count(*) FROM l WHERE wanted

@@ -86,12 +86,14 @@ ownership_check(struct config_reader *reader)
 }
 
 const char *
-ownership_stray(const struct bridge_route *route, const cJSON *body)
+ownership_problem(struct request *rq, const struct bridge_route *route, const cJSON *body)
 {
 	const cJSON *member;
 
 	cJSON_ArrayForEach(member, body)
 		if (!owns(route, member->string))
-			return member->string;
+			return arena_printf(&rq->arena, "%s gives the field \"%s\", which route %s"
+					    " does not own", route->map_file, member->string,
+					    route->name);
 	return NULL;
 }

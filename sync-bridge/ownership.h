@@ -20,7 +20,9 @@ const char **ownership_read(struct config_reader *reader, const char *place, con
 /* Refuses the configuration when a field has two owners, naming both routes and the field. */
 void ownership_check(struct config_reader *reader);
 
-/* The first member of a mapped body that the route does not own; NULL when all are its own. */
-const char *ownership_stray(const struct bridge_route *route, const cJSON *body);
+/* Why the route may not give this mapped body: it has a member that the route does not own. NULL
+ * when all are its own. */
+const char *ownership_problem(struct request *rq, const struct bridge_route *route,
+			      const cJSON *body);
 
 #endif

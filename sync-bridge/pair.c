@@ -107,6 +107,39 @@ read_target(struct request *rq, struct comparison_of_route *c, int64_t id, struc
 	return true;
 }
 
+/* The target's people have changed the record since, as they may: by its revision. */
+static bool
+is_revised(struct request *rq, const struct comparison_of_route *c, const struct pair *pair)
+{
+	const char *by = c->route->revised_by;
+	int64_t agreed = 0, is = 0;
+	struct json_error error;
+
+	return by && json_integer(pair->target, by, &is) &&
+	       json_integer(json_parse(rq, pair->source.text, strlen(pair->source.text), &error),
+			    by, &agreed) && is > agreed;
+}
+
+/* What differs, without what is the target's own by now. */
+static void
+find_differences(struct request *rq, struct comparison_of_route *c, struct pair *pair)
+{
+	cJSON *body = pair->source.body;
+	int all;
+
+	pair->count = shape_differences(rq, c->shape, body, pair->target, pair->differences,
+					DIFFERENCES_MAX);
+	if (!pair->count || !is_revised(rq, c, pair))
+		return;
+	all = pair->count;
+	body = cJSON_Duplicate(body, true);
+	for (const char **field = c->route->revised_fields; *field; field++)
+		cJSON_DeleteItemFromObjectCaseSensitive(body, *field);
+	pair->count = shape_differences(rq, c->shape, body, pair->target, pair->differences,
+					DIFFERENCES_MAX);
+	c->counts.revised += pair->count < all;
+}
+
 static void
 judge(struct request *rq, struct comparison_of_route *c, struct pair *pair)
 {
@@ -127,8 +160,7 @@ judge(struct request *rq, struct comparison_of_route *c, struct pair *pair)
 		return;
 	}
 	if (source->body)
-		pair->count = shape_differences(rq, c->shape, source->body, pair->target,
-						pair->differences, DIFFERENCES_MAX);
+		find_differences(rq, c, pair);
 	if (pair->count || source->error)
 		pair->kind = DRIFT_DIFFERS;
 }

@@ -41,9 +41,9 @@ static const char sql_asked[] =
 static const char sql_route[] =
 	"INSERT INTO reconciliation_route (reconciliation_id, position, route, source_rows,"
 	" target_rows, buckets, suspects, in_flight, missing, extra, differs, repaired, held,"
-	" compared, not_compared, seconds)"
+	" compared, not_compared, seconds, revised)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, left($14, 2000),"
-	" left($15, 1000), $16::numeric / 1000)";
+	" left($15, 1000), $16::numeric / 1000, $17)";
 
 static const char sql_finish[] =
 	"UPDATE reconciliation r SET"
@@ -104,7 +104,8 @@ write_route(struct request *rq, struct run *run, const struct comparison_of_rout
 	       P_ID((int64_t)c->source_rows), P_ID((int64_t)c->target_rows), P_ID(c->buckets),
 	       P_ID(n->suspects), P_ID(n->in_flight), P_ID(n->missing), P_ID(n->extra),
 	       P_ID(n->differs), P_ID(n->repaired), P_ID(n->held), P_TEXT(compared ? compared : ""),
-	       P_TEXT(shape_names(rq, c->shape, false)), P_ID((int64_t)(clock_ms() - began_ms)));
+	       P_TEXT(shape_names(rq, c->shape, false)), P_ID((int64_t)(clock_ms() - began_ms)),
+	       P_ID(n->revised));
 	rows_compared += c->source_rows + c->target_rows;
 	repairs += (unsigned long)n->repaired;
 }

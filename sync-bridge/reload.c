@@ -69,6 +69,7 @@ carry_system(struct bridge_system *fresh, const struct bridge_system *old)
 	next.old_secret = fresh->old_secret;
 	next.old_secret_until = fresh->old_secret_until;
 	next.skip_origin = fresh->skip_origin;
+	next.epoch_stated = fresh->epoch_stated;
 	if (!same) {
 		next.breaker = (struct breaker){ 0 };
 		next.paused_until = 0;

@@ -13,6 +13,7 @@
 #include "lane.h"
 #include "replay.h"
 #include "system.h"
+#include "wake.h"
 
 #define ELECTION_KEY 0x72657061796a6f62   /* "repayjob" */
 #define IDLE_MS 1000
@@ -46,11 +47,8 @@ static int eager;             /* so often it looks again soon, for what is not c
 static void
 schedule(uint64_t ms)
 {
-	struct timeval after = { .tv_sec = (time_t)(ms / 1000),
-				 .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
-
-	if (!stopped && timer)
-		evtimer_add(timer, &after);
+	if (!stopped)
+		wake_after(timer, ms);
 }
 
 /* ---- what a job consists of ---- */
@@ -338,9 +336,7 @@ replay_wake(void)
 void
 replay_start(void)
 {
-	timer = evtimer_new(coro_loop(), tick, NULL);
-	if (!timer)
-		die("out of memory");
+	timer = wake_new(tick);
 	db_elect(app_current()->db, ELECTION_KEY, taken, NULL);
 	db_listen(app_current()->db, "bridge_replay", heard, NULL);
 }

@@ -26,7 +26,8 @@ static const char sql_is_restored[] =
 	"SELECT name FROM system_epoch WHERE name = $1 AND restored_at IS NOT NULL";
 
 static const char sql_accept[] =
-	"UPDATE system_epoch SET number = number + 1, epoch = $2, last_event = $3,"
+	"UPDATE system_epoch SET number = coalesce($5::bigint, number + 1),"
+	" epoch = $2, last_event = $3,"
 	" checked_at = now(), restored_at = NULL, restored_reason = NULL, accepted_at = now(),"
 	" accepted_by = $4 WHERE name = $1 AND restored_at IS NOT NULL";
 
@@ -89,14 +90,42 @@ restore_reserve(struct request *rq, struct bridge_system *system)
 
 /* ---- accepting ---- */
 
-static void
+static struct record *
 start_job(struct request *rq, const struct bridge_system *system)
 {
 	cJSON *body = cJSON_CreateObject();
 
 	json_add_string(body, "kind", "restore");
 	json_add_string(body, "system", system->name);
-	record_reply(rq, record_create(rq, &replay_entity, body), 201);
+	return record_create(rq, &replay_entity, body);
+}
+
+/* number: NULL for the next. The job, with the transaction that makes it still open; NULL when
+ * the system does not answer. */
+static struct record *
+make_equal(struct request *rq, struct bridge_system *system, const char *number)
+{
+	struct call call = { .method = "GET", .path = "/api/v1/epoch", .apart = true };
+
+	system_call(rq, system, &call);
+	if (call.result != CALL_DONE || !json_string(call.json, "epoch") ||
+	    !restore_reserve(rq, system))
+		return NULL;
+	db_begin(rq);
+	db_do(rq, sql_accept, P_TEXT(system->name), P_TEXT(json_string(call.json, "epoch")),
+	      P_TEXT(json_string(call.json, "last_event")),
+	      P_TEXT(number ? "bridge.json" : rq->actor->name), P_TEXT(number));
+	db_do(rq, sql_end_open, P_TEXT(system->name));
+	db_do(rq, sql_drop_links, P_TEXT(system->name));
+	db_do(rq, sql_reset_links, P_TEXT(system->name));
+	return start_job(rq, system);
+}
+
+void
+restore_accept_stated(struct request *rq, struct bridge_system *system)
+{
+	if (make_equal(rq, system, arena_printf(&rq->arena, "%" PRId64, system->epoch_stated)))
+		db_commit(rq);
 }
 
 void
@@ -104,7 +133,7 @@ restore_accept(struct request *rq)
 {
 	static const char *const no_query[] = { NULL };
 	struct bridge_system *system = bridge_system(http_param(rq, "name"));
-	struct call call = { .method = "GET", .path = "/api/v1/epoch", .apart = true };
+	struct record *job;
 
 	http_only_query(rq, no_query);
 	if (!system)
@@ -113,18 +142,16 @@ restore_accept(struct request *rq)
 		fail(rq, ERR_INVALID_STATE,
 		     .detail = arena_printf(&rq->arena, "Nothing says that %s was restored.",
 					    system->name));
-	system_call(rq, system, &call);
-	if (call.result != CALL_DONE || !json_string(call.json, "epoch") ||
-	    !restore_reserve(rq, system))
+	if (system->epoch_stated)
+		fail(rq, ERR_INVALID_STATE,
+		     .detail = arena_printf(&rq->arena, "bridge.json states the epoch of %s.",
+					    system->name),
+		     .hint = json_string(epoch_status(rq, system), "remedy"));
+	job = make_equal(rq, system, NULL);
+	if (!job)
 		fail(rq, ERR_UNAVAILABLE,
 		     .detail = arena_printf(&rq->arena, "%s does not answer.", system->name));
-	db_begin(rq);
-	db_do(rq, sql_accept, P_TEXT(system->name), P_TEXT(json_string(call.json, "epoch")),
-	      P_TEXT(json_string(call.json, "last_event")), P_TEXT(rq->actor->name));
-	db_do(rq, sql_end_open, P_TEXT(system->name));
-	db_do(rq, sql_drop_links, P_TEXT(system->name));
-	db_do(rq, sql_reset_links, P_TEXT(system->name));
-	start_job(rq, system);
+	record_reply(rq, job, 201);
 	db_commit(rq);
 }
 

@@ -16,6 +16,7 @@
 #include "db/db.h"
 #include "lane.h"
 #include "sweep.h"
+#include "wake.h"
 
 #define CHANNEL "bridge_shards"
 #define LOOK_MS 300         /* a dead process's shards are free for so long at most */
@@ -143,13 +144,10 @@ shard_stats(void)
 static void
 look_in(uint64_t ms)
 {
-	struct timeval after = { .tv_sec = (time_t)(ms / 1000),
-				 .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
-
 	if (running && ms == 0)
 		again = true;
-	else if (timer)
-		evtimer_add(timer, &after);
+	else
+		wake_after(timer, ms);
 }
 
 void
@@ -441,9 +439,7 @@ heard(void *arg)
 void
 shard_start(void)
 {
-	timer = evtimer_new(coro_loop(), timer_rang, NULL);
-	if (!timer)
-		die("out of memory");
+	timer = wake_new(timer_rang);
 	db_listen(app_current()->db, CHANNEL, heard, NULL);
 	db_side_watch(app_current()->db, changed, NULL);
 }

@@ -11,6 +11,7 @@
 #include "http/http.h"
 #include "links.h"
 #include "mapping.h"
+#include "ownership.h"
 #include "peek.h"
 #include "pull.h"
 #include "resolve.h"
@@ -187,15 +188,21 @@ finish(struct request *rq, const struct simulation *s, struct made *made, const 
        const char *error)
 {
 	struct json_error parse_error;
+	const char *problem;
 
 	if (!text) {
 		refuse(made, "mapping_failed", error);
 		return;
 	}
 	made->body = json_parse(rq, text, strlen(text), &parse_error);
-	if (!cJSON_IsObject(made->body))
+	if (!cJSON_IsObject(made->body)) {
 		refuse(made, "mapping_failed",
 		       made->body ? "gives no JSON object" : parse_error.reason);
+		return;
+	}
+	problem = ownership_problem(rq, s->route, made->body);
+	if (problem)
+		refuse(made, "not_owned", problem);
 	else
 		look_up(rq, s, made);
 }

@@ -196,15 +196,34 @@ status_get(struct request *rq)
 	reply_tree(rq, 200, reply);
 }
 
-/* null: all. */
+/* NULL is null, as in bridge.json a member that is not there. */
 static cJSON *
-owned_fields(const struct bridge_route *route)
+list_of(const char *const *texts)
 {
-	cJSON *list = route->owns ? cJSON_CreateArray() : cJSON_CreateNull();
+	cJSON *list = texts ? cJSON_CreateArray() : cJSON_CreateNull();
 
-	for (const char **field = route->owns; field && *field; field++)
-		cJSON_AddItemToArray(list, cJSON_CreateString(*field));
+	for (; texts && *texts; texts++)
+		cJSON_AddItemToArray(list, cJSON_CreateString(*texts));
 	return list;
+}
+
+/* As bridge.json has it, with null for what is not there. */
+static cJSON *
+compare_settings(const struct bridge_route *route)
+{
+	cJSON *item = cJSON_CreateObject(), *not = cJSON_CreateObject(), *revised;
+
+	for (int i = 0; route->not_compared[i]; i++)
+		json_add_string(not, route->not_compared[i], route->not_compared_why[i]);
+	revised = route->revised_by ? cJSON_CreateObject() : cJSON_CreateNull();
+	if (route->revised_by) {
+		json_add_string(revised, "by", route->revised_by);
+		cJSON_AddItemToObject(revised, "fields", list_of(route->revised_fields));
+	}
+	json_add_string(item, "when", route->compare_when_text);
+	cJSON_AddItemToObject(item, "not", not);
+	cJSON_AddItemToObject(item, "revised", revised);
+	return item;
 }
 
 void
@@ -218,22 +237,22 @@ status_routes(struct request *rq)
 	for (int i = 0; i < bridge.route_count; i++) {
 		const struct bridge_route *route = &bridge.routes[i];
 		cJSON *item = cJSON_CreateObject();
-		cJSON *events = cJSON_CreateArray();
 
-		for (const char **event = route->events; *event; event++)
-			cJSON_AddItemToArray(events, cJSON_CreateString(*event));
 		json_add_string(item, "name", route->name);
 		json_add_string(item, "from", route->from->name);
 		json_add_string(item, "entity", route->entity);
-		cJSON_AddItemToObject(item, "events", events);
+		cJSON_AddItemToObject(item, "events", list_of(route->events));
 		json_add_string(item, "when", route->when_text);
 		json_add_string(item, "to", route->to->name);
 		json_add_string(item, "target", route->target);
 		json_add_string(item, "path", route->path);
 		json_add_string(item, "map", route->map_file);
-		cJSON_AddItemToObject(item, "owns", owned_fields(route));
+		cJSON_AddItemToObject(item, "owns", list_of(route->owns));
 		json_add_string(item, "answer", route->answer);
 		cJSON_AddBoolToObject(item, "mirror", route->mirror);
+		cJSON_AddItemToObject(item, "retry_on", list_of(route->retry_on));
+		json_add_string(item, "repair", route->hold ? "hold" : "owner");
+		cJSON_AddItemToObject(item, "compare", compare_settings(route));
 		cJSON_AddItemToArray(list, item);
 	}
 	reply_tree(rq, 200, reply);

@@ -20,6 +20,7 @@
 #include "shard.h"
 #include "system.h"
 #include "told.h"
+#include "wake.h"
 
 #define IDLE_MS 1000
 #define BACKLOG_MS 250
@@ -76,14 +77,12 @@ static uint64_t counted_at;   /* clock_ms */
 static void
 schedule(uint64_t ms)
 {
-	struct timeval after = { .tv_sec = (time_t)(ms / 1000),
-				 .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
 	uint64_t at = clock_ms() + ms;
 
 	if (stopped || !timer || (due_at && due_at <= at))
 		return;
 	due_at = at;
-	evtimer_add(timer, &after);
+	wake_after(timer, ms);
 }
 
 void
@@ -291,9 +290,7 @@ sweep_tell_all(void)
 void
 sweep_start(void)
 {
-	timer = evtimer_new(coro_loop(), timer_rang, NULL);
-	if (!timer)
-		die("out of memory");
+	timer = wake_new(timer_rang);
 	db_elect(app_current()->db, ELECTION_KEY, elected, NULL);
 	db_listen(app_current()->db, "bridge_inbox", heard, NULL);
 	schedule(0);

@@ -2,8 +2,7 @@
  *
  * A program that is only tried may loop, grow, or make jq itself abort. So it runs in a child that
  * has nothing: no environment, no files, no sockets, a bound on its memory and time. In it the
- * same limits hold for each run as for the mappings that are in use (see mapping.h), and what
- * would reach outside of the change (env, input, import ...) is refused.
+ * same limits hold for each program and each run as for the mappings that are in use (mapping.h).
  */
 #ifndef BRIDGE_TRIAL_H
 #define BRIDGE_TRIAL_H

@@ -21,17 +21,6 @@
 #define CPU_S_MAX 12
 #define STOPS_MAX 3
 
-/* All on one line before the program, so that its lines keep their numbers. */
-static const char prelude[] =
-	"null as $ENV | def refuse(f): error(f + \" is not available in a mapping\");"
-	" def env: refuse(\"env\"); def input: refuse(\"input\"); def inputs: refuse(\"inputs\");"
-	" def debug: refuse(\"debug\"); def stderr: refuse(\"stderr\");"
-	" def input_filename: refuse(\"input_filename\");"
-	" def input_line_number: refuse(\"input_line_number\");"
-	" def halt: refuse(\"halt\"); def halt_error: refuse(\"halt_error\");"
-	" def halt_error(f): refuse(\"halt_error\"); def modulemeta: refuse(\"modulemeta\");"
-	" def get_search_list: refuse(\"get_search_list\"); ";
-
 static void
 limit(int what, rlim_t most)
 {
@@ -71,7 +60,7 @@ note(struct mappings *set, struct arena *arena, const char *where, const char *p
 {
 	if (!*program)
 		return NULL;
-	return mapping_add(set, where, arena_printf(arena, "%s%s", prelude, program), target);
+	return mapping_add(set, where, arena_strdup(arena, program), target);
 }
 
 /* False once too many runs had to be stopped: the rest would only take as long. */

@@ -178,7 +178,8 @@ write_body_schema(struct writer *w, const struct route *route, const struct kind
 		w_ref(w, "schema", "schemas",
 		      named(w->text.arena, kind->body, entity_of(route)->name));
 	else
-		w_raw(w, "schema", route->flags & ROUTE_RAW_BODY ? "{}" : "{\"type\":\"object\"}");
+		w_raw(w, "schema", route->body ? route->body
+			: route->flags & ROUTE_RAW_BODY ? "{}" : "{\"type\":\"object\"}");
 }
 
 static void

@@ -86,6 +86,7 @@ struct route {
 	unsigned flags;
 	const void *arg;                 /* the handler's own: rq->http->route->arg */
 	const char *summary;             /* one sentence, for OpenAPI */
+	const char *body;                /* a JSON schema, for OpenAPI; NULL: any object */
 	uint64_t roles;                  /* filled at start from allow */
 };
 

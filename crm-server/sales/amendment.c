@@ -88,7 +88,9 @@ struct entity opportunity_amendment_entity = {
 	.read = "*",
 	.lines = { { .name = "lines",
 		     .table = "opportunity_amendment_line",
-		     .parent = "opportunity_amendment_id" } },
+		     .parent = "opportunity_amendment_id",
+		     .computed = "amount",
+		     .inserted = { { "amount", DEAL_LINE_AMOUNT } } } },
 	.verbs = verbs,
 	.saved = amendment_saved,
 };

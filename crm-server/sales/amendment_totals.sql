@@ -1,16 +1,18 @@
 -- crm-server/sales/amendment_totals.sql -- adds up proposal $1 by the same formulas as a deal.
-UPDATE opportunity_amendment a SET
-	amount = s.amount,
-	tax_amount = s.tax,
-	total = s.amount + CASE a.tax_mode WHEN 'exclusive' THEN s.tax ELSE 0 END
-FROM (
-	SELECT coalesce(sum(l.amount), 0) AS amount,
-		coalesce(sum(CASE p.tax_mode
-			WHEN 'exclusive' THEN round(l.amount * l.tax_percent / 100, 2)
-			WHEN 'inclusive' THEN
-				l.amount - round(l.amount / (1 + l.tax_percent / 100), 2)
-			ELSE 0 END), 0) AS tax
-	FROM opportunity_amendment p
-	LEFT JOIN opportunity_amendment_line l ON l.opportunity_amendment_id = p.id
-	WHERE p.id = $1) AS s
-WHERE a.id = $1
+WITH line AS (
+	SELECT l.id, a.amount, line_tax(d.tax_mode, a.amount, l.tax_percent, u.minor_unit) AS tax
+	FROM opportunity_amendment d JOIN opportunity_amendment_line l ON l.opportunity_amendment_id = d.id
+		CROSS JOIN LATERAL (SELECT minor_unit(d.currency) AS minor_unit) u
+		CROSS JOIN LATERAL (SELECT line_amount(l.quantity, l.unit_price, l.discount_percent,
+			u.minor_unit) AS amount) a
+	WHERE d.id = $1
+), summed AS (
+	UPDATE opportunity_amendment_line l SET amount = line.amount
+	FROM line WHERE line.id = l.id AND line.amount <> l.amount
+), sums AS (
+	SELECT coalesce(sum(amount), 0) AS amount, coalesce(sum(tax), 0) AS tax FROM line
+)
+UPDATE opportunity_amendment d SET amount = s.amount, tax_amount = s.tax,
+	total = s.amount + CASE d.tax_mode WHEN 'exclusive' THEN s.tax ELSE 0 END
+FROM sums s
+WHERE d.id = $1

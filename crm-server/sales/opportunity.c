@@ -10,7 +10,8 @@
 static const char sql_misfits[] =
 	"SELECT s.pipeline_id <> o.pipeline_id AS other_pipeline, s.kind <> 'open' AS closed_stage,"
 	"	c.account_id <> o.account_id AS other_account,"
-	"	(SELECT sum(l.amount) > 999999999999999 FROM opportunity_line l"
+	"	(SELECT sum(line_amount(l.quantity, l.unit_price, l.discount_percent, 2))"
+	"		> 999999999999999 FROM opportunity_line l"
 	"		WHERE l.opportunity_id = o.id) AS too_much"
 	" FROM opportunity o JOIN stage s ON s.id = o.stage_id"
 	" LEFT JOIN contact c ON c.id = o.contact_id WHERE o.id = $1";
@@ -69,7 +70,9 @@ struct entity opportunity_entity = {
 		  " FROM opportunity_amendment a WHERE a.id = t.amendment_id) END",
 		  "The last change that was proposed after the handover, and the ERP's answer." },
 	},
-	.lines = { { .name = "lines", .table = "opportunity_line", .parent = "opportunity_id" } },
+	.lines = { { .name = "lines", .table = "opportunity_line", .parent = "opportunity_id",
+		     .computed = "amount",
+		     .inserted = { { "amount", DEAL_LINE_AMOUNT } } } },
 	.verbs = opportunity_verbs,
 	.views = opportunity_views,
 	.prepare = opportunity_prepare,

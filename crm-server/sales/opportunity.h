@@ -4,6 +4,11 @@
 
 #include "crm.h"
 
+/* What a new line of a deal or a proposal comes to; a changed one is added up with the sums. */
+#define DEAL_LINE_AMOUNT \
+	"line_amount(x.quantity, x.unit_price, coalesce(x.discount_percent, 0)," \
+	" coalesce((SELECT u.minor_unit FROM currency u WHERE u.code = h.currency), 2))"
+
 extern const struct verb opportunity_verbs[];
 
 /* The ERP's answer to a handover or an amendment: state, order_number, code, reason, remedy. */

@@ -1,7 +1,8 @@
 -- erp-server/finance/credit_wanted.sql -- what of invoice $1 is to be credited: lines $2 (JSON), or all that is left.
 WITH line AS (
-	SELECT l.*, i.sku, b.quantity AS credited, b.amount AS credited_amount, b.tax AS credited_tax
+	SELECT l.*, i.sku, minor_unit(v.currency) AS minor_unit, b.quantity AS credited, b.amount AS credited_amount, b.tax AS credited_tax
 	FROM invoice_line l
+	JOIN invoice v ON v.id = l.invoice_id
 	JOIN item i ON i.id = l.item_id
 	CROSS JOIN LATERAL (
 		SELECT coalesce(sum(c.quantity), 0) AS quantity, coalesce(sum(c.amount), 0) AS amount,
@@ -22,8 +23,8 @@ WITH line AS (
 )
 SELECT w.n, l.id AS reverses_line_id, w.quantity::numeric(18,4) AS quantity, l.order_line_id, l.item_id,
 	l.description, l.unit_price, l.discount_percent, l.tax_percent,
-	round(l.amount * (l.credited + w.quantity) / l.quantity, 2) - l.credited_amount AS amount,
-	round(l.tax_amount * (l.credited + w.quantity) / l.quantity, 2) - l.credited_tax AS tax_amount,
+	round(l.amount * (l.credited + w.quantity) / l.quantity, l.minor_unit) - l.credited_amount AS amount,
+	round(l.tax_amount * (l.credited + w.quantity) / l.quantity, l.minor_unit) - l.credited_tax AS tax_amount,
 	l.id IS NULL AS unknown, w.quantity <= 0 AS nothing, w.twice,
 	w.together > l.quantity - l.credited AS too_much,
 	json_build_object('invoice_line_id', l.id, 'sku', l.sku, 'wanted', w.together::numeric(18,4)::text,

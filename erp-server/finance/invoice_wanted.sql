@@ -1,9 +1,10 @@
 -- erp-server/finance/invoice_wanted.sql -- what of order $1 is to be invoiced: lines $2 (JSON), or all that is delivered.
 -- Parts of a line are rounded so that together they come to the line's amount exactly.
 WITH line AS (
-	SELECT l.*, i.sku, b.quantity AS billed, b.amount AS billed_amount, b.tax AS billed_tax,
+	SELECT l.*, i.sku, minor_unit(o.currency) AS minor_unit, b.quantity AS billed, b.amount AS billed_amount, b.tax AS billed_tax,
 		CASE i.type WHEN 'goods' THEN l.delivered ELSE l.quantity - l.lost END - b.quantity AS due
 	FROM sales_order_line l
+	JOIN sales_order o ON o.id = l.sales_order_id
 	JOIN item i ON i.id = l.item_id
 	CROSS JOIN LATERAL (
 		SELECT coalesce(sum(x.sign * il.quantity), 0) AS quantity,
@@ -28,8 +29,8 @@ WITH line AS (
 )
 SELECT w.n, w.order_line_id, w.quantity::numeric(18,4) AS quantity, l.item_id, l.description,
 	l.unit_price, l.discount_percent, l.tax_percent,
-	round(l.amount * (l.billed + w.quantity) / l.quantity, 2) - l.billed_amount AS amount,
-	round(l.tax_amount * (l.billed + w.quantity) / l.quantity, 2) - l.billed_tax AS tax_amount,
+	round(l.amount * (l.billed + w.quantity) / l.quantity, l.minor_unit) - l.billed_amount AS amount,
+	round(l.tax_amount * (l.billed + w.quantity) / l.quantity, l.minor_unit) - l.billed_tax AS tax_amount,
 	l.id IS NULL AS unknown, w.quantity <= 0 AS nothing, w.twice,
 	w.together > l.quantity - l.lost - l.billed AS too_much,
 	json_build_object('order_line_id', l.id, 'sku', l.sku, 'wanted', w.together::numeric(18,4)::text,

@@ -17,6 +17,12 @@ static const char sql_promise[] =
 	"  ON i.id = l.item_id WHERE l.sales_order_id = o.id AND l.short > 0)) "
 	"WHERE o.id = $1";
 
+/* In the statement itself: a function that reads a table would be called for each line. */
+#define MINOR_UNIT \
+	"coalesce((SELECT u.minor_unit FROM currency u WHERE u.code = h.currency), 2)"
+#define LINE_AMOUNT \
+	"line_amount(x.quantity, x.unit_price, coalesce(x.discount_percent, 0), " MINOR_UNIT ")"
+
 static void order_prepare(struct request *rq, struct record *order, cJSON *body);
 static void order_saved(struct request *rq, struct record *order, bool created);
 static void order_upserted(struct request *rq, struct record *order, bool created);
@@ -43,21 +49,24 @@ struct entity sales_order_entity = {
 	.lines = {
 		{ "lines", "sales_order_line", "sales_order_id",
 		  "amount tax_amount reserved delivered invoiced lost short",
-		  .inserted = { { "tax_amount",
-			"line_tax(h.tax_mode, line_amount(x.quantity, x.unit_price,"
-			" coalesce(x.discount_percent, 0)), coalesce(x.tax_percent, 0))" } } },
+		  .inserted = { { "amount", LINE_AMOUNT },
+			{ "tax_amount", "line_tax(h.tax_mode, " LINE_AMOUNT ","
+			  " coalesce(x.tax_percent, 0), " MINOR_UNIT ")" } } },
 	},
 	.inserted = {
-		{ "currency", "coalesce(nullif(x.currency, ''), (SELECT c.currency FROM customer c"
-			      " WHERE c.id = x.customer_id), '')" },
+		{ "currency", "d.currency" },
 		{ "order_date", "d.day" },
 		{ "amount", "s.amount" },
 		{ "tax_amount", "s.tax_amount" },
 		{ "total", "s.amount"
 			   " + CASE x.tax_mode WHEN 'exclusive' THEN s.tax_amount ELSE 0 END" },
 	},
-	.whole = "order_sums(b.j -> 'lines', coalesce(x.tax_mode, 'none')) s,"
-		 " LATERAL (SELECT coalesce(x.order_date, CURRENT_DATE) AS day) d,"
+	.whole = "LATERAL (SELECT coalesce(x.order_date, CURRENT_DATE) AS day, a.currency,"
+		 "  coalesce(u.minor_unit, 2) AS minor_unit FROM (SELECT coalesce("
+		 "   nullif(x.currency, ''), (SELECT c.currency FROM customer c"
+		 "   WHERE c.id = x.customer_id), company_currency()) AS currency) a"
+		 "  LEFT JOIN currency u ON u.code = a.currency) d,"
+		 " order_sums(b.j -> 'lines', coalesce(x.tax_mode, 'none'), d.minor_unit) s,"
 		 " period_check(d.day)",
 	.verbs = sales_order_verbs,
 	.views = views,

@@ -128,6 +128,40 @@ def test_a_cancellation_after_shipping_is_refused_with_the_remedy(crm, erp, brid
     same_on_both_sides(crm, erp, bridge, deal)
 
 
+def compared(bridge, deal, **found):
+    """The route's row of a comparison of the deal; what it found else is as given, or none."""
+    run = bridge.post("/reconciliations", {"route": "opportunity-order", "settle_seconds": 0,
+                                           "repair": False,
+                                           "record": f"crm:opportunity:{deal['id']}"})
+
+    def comparison_has_ended():
+        shown = bridge.get(f"/reconciliations/{run['id']}")
+        return shown if shown["state"] in ("finished", "failed") else None
+    shown = eventually(comparison_has_ended, 30)
+    assert shown["state"] == "finished", shown
+    [route] = shown["routes"]
+    assert [route[name] for name in ("missing", "extra", "differs", "in_flight")] == [
+        found.get(name, 0) for name in ("missing", "extra", "differs", "in_flight")]
+    return route
+
+
+def test_what_is_edited_by_hand_is_drift_also_where_the_erp_has_revised_the_order(
+        crm, erp, bridge, stack, ordered):
+    deal, order = ordered
+    assert compared(bridge, deal)["revised"] == 0
+    erp.post(f"/sales-orders/{order['id']}/amend", {"lines": [
+        {"id": order["lines"][0]["id"], "quantity": "4"}]})
+    idle(bridge)
+    stack.sql("UPDATE erp.sales_order SET customer_reference = 'by hand', version = version + 1"
+              f" WHERE id = {order['id']}")
+    compared(bridge, deal, differs=1)
+    drift = bridge.get("/drift", source_ref=f"crm:opportunity:{deal['id']}", state="open")["data"]
+    assert [d["field"] for d in drift] == ["customer_reference"]
+    stack.sql(f"UPDATE erp.sales_order SET customer_reference = '{order['customer_reference']}',"
+              f" version = version + 1 WHERE id = {order['id']}")
+    compared(bridge, deal)
+
+
 def test_what_the_erp_changes_itself_shows_in_the_mirror_with_its_revision(
         crm, erp, bridge, ordered):
     deal, order = ordered
@@ -136,6 +170,7 @@ def test_what_the_erp_changes_itself_shows_in_the_mirror_with_its_revision(
     idle(bridge)
     mirror = crm.get(f"/opportunities/{deal['id']}/fulfilment")["order"]
     assert (mirror["revision"], [row["ordered"] for row in mirror["lines"]]) == (1, ["4.0000"])
+    assert compared(bridge, deal)["revised"] == 1
     ask(crm, deal, "amend", {"lines": [{"id": deal["lines"][0]["id"], "quantity": "6"}]})
     assert answered(crm, deal)["amendment"]["state"] == "accepted"
     shown, order = same_on_both_sides(crm, erp, bridge, deal)

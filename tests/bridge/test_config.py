@@ -7,8 +7,8 @@ from fake_system import post_event
 from lone_bridge import lone, one_lone_bridge  # noqa: F401
 
 
-def refused(lone, config, options=()):
-    """Starts with that text; answers what was said while it ended."""
+def refused(lone, config, options=(), place=None):
+    """Starts with that text; answers what was said while it ended, which names the place."""
     path = lone.stack.var / "bridge.json"
     path.write_text(config if isinstance(config, str) else json.dumps(config, indent=1))
     lone.stack.write_config("bridge")
@@ -16,7 +16,7 @@ def refused(lone, config, options=()):
                            lone.stack.config_path("bridge"), *options],
                           capture_output=True, text=True, timeout=20)
     assert done.returncode == 1, done.stderr
-    assert str(path) in done.stderr
+    assert str(place or path) in done.stderr
     return done.stderr
 
 
@@ -42,6 +42,10 @@ def change(lone, path, value):
     (["systems", "crm", "token"], 5, "token"),
     (["systems", "erp", "secret"], "s3cret", 'systems.erp: \\"secret\\"'),
     (["systems", "erp", "url"], "ftp://x", 'systems.erp: \\"url\\"'),
+    (["systems", "erp", "epoch"], 0, 'systems.erp: \\"epoch\\" must be a whole number'),
+    (["systems", "erp", "epoch"], "2", "whole number"),
+    (["systems", "erp", "epoch"], 2.5, "whole number"),
+    (["systems", "erp", "epoch"], 1000001, "whole number"),
     (["routes"], [], "routes"),
     (["routes", 0, "nam"], "x", 'routes[0]: unknown key \\"nam\\"'),
     (["routes", 1, "name"], "account-customer", "routes[1] (account-customer): there is another"),
@@ -56,6 +60,9 @@ def change(lone, path, value):
     (["routes", 3, "mirror"], "yes", 'mirror\\" must be true or false'),
     (["routes", 0, "repair"], "maybe", 'repair\\" must be \\"owner\\" or \\"hold'),
     (["routes", 0, "compare"], {"whn": "true"}, 'compare: unknown key \\"whn\\"'),
+    (["routes", 0, "compare"], {"revised": {"by": "revision"}}, '\\"fields\\" must be a list'),
+    (["routes", 0, "compare"], {"revised": {"by": "revision", "fields": [1]}}, "[0] must be"),
+    (["routes", 0, "compare"], {"revised": {"fields": ["lines"]}}, 'by\\" is missing'),
     (["routes", 0, "compare"], {"not": ["phone"]}, "must be an object of members"),
     (["routes", 0, "compare"], {"not": {"phone": 1}}, "must be a text"),
     (["routes", 0, "compare"], {"when": ".x ="}, "compare: "),
@@ -75,6 +82,21 @@ def test_a_wrong_value_stops_the_start_and_is_named(lone, path, value, said):
 ])
 def test_broken_json_stops_the_start_with_its_line(lone, text, said):
     assert said in refused(lone, text)
+
+
+def test_the_routes_show_how_they_are_compared_and_repaired(lone):
+    def change(config):
+        config["routes"][0].update(repair="hold", compare={"not": {"phone": "kept by hand"}})
+    lone.start(change)
+    routes = {route["name"]: route for route in lone.api.get("/routes")["data"]}
+    first, order = routes["account-customer"], routes["opportunity-order"]
+    assert first["repair"] == "hold" and first["compare"]["when"] is None
+    assert first["compare"]["not"] == {"phone": "kept by hand"}
+    assert order["repair"] == "owner" and "won" in order["compare"]["when"]
+    assert order["compare"]["revised"] == {"by": "revision", "fields": ["agreed_total", "lines"]}
+    assert "period.opened" in order["retry_on"]
+    assert routes["amendment"]["retry_on"] == []
+    assert routes["order-status"]["retry_on"] is None
 
 
 def test_a_missing_file_stops_the_start(lone):
@@ -102,6 +124,34 @@ def test_a_broken_mapping_stops_the_start_with_its_file_and_line(lone):
     assert f"{mappings}/availability.jq, line 3: syntax error" in done.stderr
 
 
+@pytest.mark.parametrize("text, line, word", [
+    ("# env\n.record | {name: env.HOME}", 1, "env"),
+    (".record\n| {name, env, input: .input}\n| .name = input_filename", 3, "input_filename"),
+    ("{name: input_line_number}", 1, "input_line_number"),
+    ("{\n name: ([inputs] | tojson)}", 2, "inputs"),
+    ("{name: \"\\(debug)\"}", 1, "debug"),
+])
+def test_a_mapping_that_reaches_outside_of_its_change_stops_the_start(lone, text, line, word):
+    config = lone.config()
+    own_mapping(lone, text)(config)
+    refused(lone, config, place=f"{config['mappings']}/account_customer.jq, line {line}: {word} is"
+            " not available in a mapping")
+
+
+def test_a_condition_that_reaches_outside_of_its_change_stops_the_start(lone):
+    config = change(lone, ["routes", 0, "when"], ".record.name == input_filename")
+    assert "line 1: input_filename is not available" in refused(lone, config)
+
+
+def test_a_mapping_may_have_members_of_such_names_and_import_nothing(lone):
+    config = lone.config()
+    own_mapping(lone, 'import "a" as a; {}')(config)
+    refused(lone, config, place="account_customer.jq, line 1: syntax error")
+    lone.start(own_mapping(lone, ".record | {name, env, input: .debug} | del(.env, .input)"))
+    lone.account(1)
+    assert lone.ended("account", 1)["state"] == "applied"
+
+
 def own_mapping(lone, text):
     mappings = lone.stack.var / "own"
     mappings.mkdir(exist_ok=True)
@@ -116,6 +166,8 @@ def own_mapping(lone, text):
     (".record.name + 1", "cannot be added"),
     ("def f: f; f", "stopped after 250 ms"),
     ("[limit(1e12; repeat(1))]", "stopped after 250 ms"),
+    ("1e300 | todate", "no such time"),
+    ("-1e300 | strftime(\"%Y\")", "no such time"),
     ("empty", "gives no result"),
     ("{}, {}", "more than one result"),
     ('"text"', "no JSON object"),

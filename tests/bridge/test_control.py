@@ -181,6 +181,30 @@ def test_dead_letters_are_skipped_by_filter_with_a_reason(lone, refused):
     assert action["action"] == "skip" and action["reason"] == "tests"
 
 
+def test_only_what_a_configured_route_could_work_is_retried_at_once(lone, refused):
+    lone.stack.sql(f"UPDATE bridge.message SET route = 'given-up' WHERE id = {refused[0]}")
+    reply = lone.api.raw("POST", "/messages/retry", {"filter": {"route": "given-up"}})
+    assert reply.status == 422 and reply.json["errors"][0]["field"] == "filter.route"
+    assert lone.api.post("/messages/retry", {"filter": {}}) == {"messages": 9, "more": False}
+    lone.all_ended()
+    left = lone.api.get(f"/messages/{refused[0]}")
+    assert (left["state"], left["actions"]) == ("rejected", [])
+    answer = lone.api.post("/messages/skip", {"filter": {"route": "given-up"}, "reason": "gone"})
+    assert answer["messages"] == 1
+
+
+def test_the_openapi_says_what_the_bulk_calls_take(lone):
+    started(lone)
+    paths = lone.api.get("/openapi.json")["paths"]
+    for verb, required in (("retry", {"filter"}), ("skip", {"filter", "reason"})):
+        body = paths[f"/api/v1/messages/{verb}"]["post"]["requestBody"]
+        schema = body["content"]["application/json"]["schema"]
+        assert set(schema["required"]) == required
+        assert set(schema["properties"]) == required | {"limit"}
+        assert set(schema["properties"]["filter"]["properties"]) == {
+            "state", "route", "source", "entity", "from", "to"}
+
+
 @pytest.mark.parametrize("verb, body, fields", [
     ("retry", {}, {"filter"}), ("retry", {"filter": []}, {"filter"}),
     ("retry", {"filter": {"state": "applied"}}, {"filter.state"}),

@@ -190,3 +190,34 @@ def test_another_domain_has_to_be_verified_anew(load):
     assert account["domain_verified_at"] is None
     assert load.crm.raw("POST", "/accounts", {"name": "x", "domain": "Not A Domain"}).status == 422
     assert json.loads(load.stack.sql("SELECT count(*) FROM bridge.match_side")) == 0
+
+
+def test_a_key_that_hundreds_share_is_counted_and_hides_nobody(load):
+    def many(path, api, **members):
+        made = []
+        for start in range(0, 300, 100):
+            made += api.post(path + "/batch", {"records": [
+                {"name": f"{path} {i}", "domain": "mail.com", **members}
+                for i in range(start, start + 100)]})["data"]
+        return [record["id"] for record in made]
+    accounts = many("/accounts", load.crm, type="prospect",   # so it does not cross
+                    domain_verified_at="2026-01-01T00:00:00Z")
+    customers = many("/customers", load.erp)
+    load.crm.patch(f"/accounts/{accounts[7]}", {"tax_id": "M-7"})
+    load.erp.patch(f"/customers/{customers[9]}", {"tax_id": "m7"})
+    for path, api, id in (("/accounts", load.crm, accounts[8]),
+                          ("/customers", load.erp, customers[8])):
+        api.patch(f"{path}/{id}", {"name": "The same"})
+    idle(load.bridge)
+    found = load.run("/matches", {"route": "account-customer"})
+    [crowd] = found["report"]["crowded"]
+    assert (crowd["rule"], crowd["key"]) == ("domain", "mail.com")
+    assert crowd["left"] >= 299 and crowd["right"] >= 299
+    pairs = {(m["left_ref"], m["right_ref"]): (m["rule"], m["state"])
+             for m in load.matches(key="mail.com").values()}
+    assert pairs == {}
+    matches = load.matches(**{"state[in]": "proposed,ambiguous"})
+    by_tax = matches[f"crm:account:{accounts[7]}", f"erp:customer:{customers[9]}"]
+    assert (by_tax["rule"], by_tax["state"]) == ("tax_id", "proposed")
+    by_name = matches[f"crm:account:{accounts[8]}", f"erp:customer:{customers[8]}"]
+    assert (by_name["rule"], by_name["state"]) == ("name", "ambiguous")

@@ -1,4 +1,5 @@
 """tests/bridge/test_restore.py -- one side comes back from a backup."""
+import json
 import os
 import subprocess
 import tempfile
@@ -360,3 +361,93 @@ def test_an_id_that_a_restored_system_gave_out_again_lets_go_of_the_old_record(l
     [link] = linked.api.get("/links", ref="crm:account:1")["data"]
     assert link["right"] == "erp:customer:102"
     assert linked.api.raw("DELETE", f"/held/{held['id']}").status == 204
+
+
+# ---- an epoch that bridge.json states ----
+
+
+def state_epoch(lone, system, epoch):
+    """Reloads with it; the reply."""
+    config = lone.config()
+    config["systems"][system]["epoch"] = epoch
+    (lone.stack.var / "bridge.json").write_text(json.dumps(config, indent=1))
+    return lone.api.raw("POST", "/config/reload", {})
+
+
+def number_of(lone, system):
+    return lone.stack.sql(f"SELECT number FROM bridge.system_epoch WHERE name = '{system}'")
+
+
+def test_an_epoch_stated_from_the_start_goes_out_with_the_versions(lone):
+    lone.start(lambda config: config["systems"]["crm"].update(epoch=4))
+    lone.account(1)
+    assert lone.ended("account", 1)["state"] == "applied"
+    assert lone.erp.puts("crm:account:1")[-1].headers["Source-Epoch"] == "4"
+    assert (number_of(lone, "crm"), number_of(lone, "erp")) == ("4", "1")
+
+
+def test_raising_the_stated_epoch_accepts_a_restore_and_nothing_else_does(linked):
+    def lists(call):
+        if call.path.partition("?")[0] == "/api/v1/accounts":
+            return 200, {"data": [linked.crm.records["/api/v1/accounts/1"]], "count": 1}
+        of_many = call.method == "GET" and call.path.partition("?")[0].count("/") == 3
+        return (200, {"data": []}) if of_many else None
+    linked.crm.rule = linked.erp.rule = lists
+    assert state_epoch(linked, "crm", 1).status == 200    # the one it is in
+    linked.crm.forgetful = True
+
+    def it_is_noticed():
+        return is_restored(linked, "crm")
+    assert '"epoch": 2 for crm' in eventually(it_is_noticed)["remedy"]
+    refused = linked.api.raw("POST", "/systems/crm/accept-restore", {})
+    assert refused.status == 409 and '"epoch": 2 for crm' in refused.json["hint"]
+    linked.crm.forgetful = False
+    linked.crm.records["/api/v1/accounts/1"]["version"] = 2    # it was 3
+    linked.crm.close()                     # it is accepted once the system answers
+    assert state_epoch(linked, "crm", 2).status == 200
+    time.sleep(2.5)
+    assert number_of(linked, "crm") == "1"
+    linked.crm.open()
+
+    def it_is_accepted():
+        return number_of(linked, "crm") == "2"
+    eventually(it_is_accepted, 60)
+    [job] = linked.api.all("/replays")
+    assert (job["kind"], job["actor"]) == ("restore", "system")
+
+    def it_is_equal():
+        return linked.api.get(f"/replays/{job['id']}")["state"] == "done"
+    eventually(it_is_equal, 30)
+    linked.all_ended()
+    put = linked.erp.puts("crm:account:1")[-1]
+    assert (put.headers["Source-Epoch"], put.headers["Source-Version"]) == ("2", "2")
+    assert is_restored(linked, "crm") is None
+
+
+def test_raising_it_accepts_a_restore_that_nobody_has_noticed(linked):
+    assert state_epoch(linked, "erp", 3).status == 200
+
+    def it_is_accepted():
+        return number_of(linked, "erp") == "3"
+    eventually(it_is_accepted)
+    assert linked.stack.sql("SELECT accepted_by FROM bridge.system_epoch WHERE name = 'erp'") \
+        == "bridge.json"
+    [job] = linked.api.all("/replays")
+    assert job["kind"] == "restore" and job["system"] == "erp"
+
+
+def test_an_epoch_that_is_over_is_refused_when_read_and_at_start(linked):
+    linked.stack.sql("UPDATE bridge.system_epoch SET number = 3 WHERE name = 'crm'")
+    eventually(lambda: state_epoch(linked, "crm", 2).status == 422)
+    said = state_epoch(linked, "crm", 2).json["detail"]
+    assert "systems.crm" in said and "line 5" in said and str(linked.stack.var) in said
+    assert "2 is over; the system is in epoch 3" in said
+    linked.account(1, version=4)           # the old configuration goes on
+    assert linked.ended("account", 1, version=4)["state"] == "applied"
+    linked.stack.processes["bridge"].terminate()
+    linked.stack.processes["bridge"].wait(30)
+    done = subprocess.run([linked.stack.bin / "sync-bridge", "--config",
+                           linked.stack.config_path("bridge")],
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert "2 is over; the system is in epoch 3" in done.stderr

@@ -58,6 +58,48 @@ def test_two_daemons_both_apply_what_either_takes_in(lone):
     assert metric(other.api, "bridge_processes") == 2
 
 
+def test_a_link_that_one_process_drops_is_looked_up_again_by_all(lone):
+    _, other = two(lone)
+    parents = range(1, 7)      # some of them are worked by the process that compares
+
+    def linked():
+        found = {id: lone.api.get("/links", ref=f"crm:account:{id}")["data"] for id in parents}
+        return {id: int(links[0]["right"].split(":")[2]) for id, links in found.items() if links}
+
+    def children(version):
+        for id in range(7, 87):
+            lone.account(id, version=version, parent_id=id % 6 + 1,
+                         api=(lone.api, other.api)[id % 2])
+        lone.all_ended()
+        return {(int(c.path.rsplit(":", 1)[1]) % 6 + 1, c.body["parent_id"])
+                for c in lone.erp.puts() if c.body["parent_id"] and
+                c.headers["Source-Version"] == str(version)}
+    for id in parents:
+        lone.account(id)
+    lone.all_ended()
+    old = linked()
+    assert children(1) == set(old.items())     # both processes know the links
+    gone = [lone.erp.records.pop(f"/api/v1/customers/{id}") for id in old.values()]
+
+    def lists(call):
+        if call.method == "GET" and "/customers?" in call.path:
+            found = [r for r in lone.erp.records.values() if r.get("external_ref") and
+                     f"external_ref={r['external_ref']}&" in call.path]
+            return 200, {"data": found if "external_ref=" in call.path else gone[:1]}
+        return None
+    lone.erp.rule = lists
+    for id in parents:
+        lone.api.post("/reconciliations", {"route": "account-customer", "settle_seconds": 0,
+                                           "record": f"crm:account:{id}"})
+
+    def all_are_made_again():
+        new = linked()
+        return new if len(new) == 6 and not set(new.values()) & set(old.values()) else None
+    new = eventually(all_are_made_again, 60)
+    lone.all_ended()
+    assert children(2) == set(new.items())
+
+
 def test_a_daemon_that_leaves_gives_its_records_back(lone):
     _, other = two(lone)
     for id in range(1, 41):

@@ -43,8 +43,9 @@ def refused(lone, question):
 
 @pytest.fixture
 def three(lone):
-    """Two customers that have crossed and a prospect that has not."""
-    lone.start(**{"admin-token": lone.stack.tokens["bridge"]})
+    """Two customers that have crossed and a prospect that has not; the route owns all fields."""
+    lone.start(lambda config: config["routes"][0].pop("owns"),
+               **{"admin-token": lone.stack.tokens["bridge"]})
     lone.erp.records["/openapi.json"] = OPENAPI
     lone.account(1, version=1)
     lone.ended("account", 1)
@@ -156,6 +157,15 @@ def test_what_does_not_compile_is_refused_with_its_line(three):
         assert "line 1" in refused(three, {"route": "account-customer", "map": program})["map"]
 
 
+def test_a_field_that_the_route_does_not_own_would_be_rejected(three):
+    (three.stack.var / "bridge.json").write_text(json.dumps(three.config()))
+    three.api.post("/config/reload")
+    found = simulate(three, map='{name: "x", credit_limit: "9"}')
+    assert found["counts"]["would_reject"] == 2, found
+    sample = found["samples"][-1]
+    assert sample["code"] == "not_owned" and '"credit_limit"' in sample["reason"]
+
+
 def test_every_bad_member_of_the_question_is_named(three):
     assert set(refused(three, {"route": "nowhere", "last": 1001, "samples": "many", "map": 1,
                                "when": "", "color": "red"})) == {
@@ -165,18 +175,22 @@ def test_every_bad_member_of_the_question_is_named(three):
         "last", "map"}
 
 
+OUTSIDE = ("env", "input", "inputs", "input_filename", "input_line_number", "debug", "stderr",
+           "halt", "halt_error", "halt_error(1)", "get_search_list", '"a" | modulemeta',
+           "get_jq_origin", "get_prog_origin")
+
+
 def test_a_program_that_is_tried_reaches_nothing_outside_of_the_change(three):
-    for word in ("env", "$ENV | tojson | {name: .}", "input", "inputs", "input_filename",
-                 "input_line_number", "debug", "stderr", "halt", "halt_error",
-                 "get_search_list", '"a" | modulemeta'):
-        found = simulate(three, map=word)
-        text = json.dumps(found)
-        assert found["counts"]["would_reject"] == 2 or '"null"' in text, (word, found)
-        assert "PATH" not in text and "whsec" not in text, word
-    # A program that redefines what the bridge puts around it sees an empty environment.
-    found = simulate(three, map='{name: 1}; def m0: {name: ($ENV | tojson)}', samples=1)
-    assert all(d["new"] == "{}" for s in found["samples"] for d in s.get("diff", [])
-               if d["field"] == "name")
+    for word in OUTSIDE:
+        said = refused(three, {"route": "account-customer", "map": "{a: .env,\n b: " + word + "}"})
+        assert "line 2: " in said["map"] and "not available in a mapping" in said["map"], word
+    # Neither sees one that redefines what the bridge puts around it.
+    for program in ("$ENV | tojson | {name: .}",
+                    '{name: 1}; def m0: {name: ($ENV | tojson)}'):
+        found = simulate(three, map=program, samples=1)
+        assert found["counts"]["would_update"] == 2, found
+        assert all(d["new"] == "null" for s in found["samples"] for d in s.get("diff", [])
+                   if d["field"] == "name")
 
 
 def test_a_program_that_runs_away_or_breaks_jq_harms_nobody(three):

@@ -13,9 +13,6 @@ from metrics import names, promtool, scrape
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 DAEMONS = ["crm-server", "erp-server", "sync-bridge"]
-# Made where the bridge shares its work, compares both sides, and notices a restored one.
-ELSEWHERE = {"bridge_retry_budget_tokens", "bridge_claims_fenced_total", "bridge_system_restored",
-             "reconcile_drift_rows", "reconcile_last_success_timestamp_seconds"}
 OTHERS = {"up", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"}
 WORDS = {"sum", "max", "min", "by", "rate", "increase", "histogram_quantile", "topk", "time", "and",
          "min_over_time", "le", "for"}
@@ -70,7 +67,7 @@ def test_every_alert_names_a_runbook_that_is_there_and_names_it():
 
 
 def test_rules_and_dashboard_ask_only_for_metrics_that_exist(stack):
-    there = known(stack) | ELSEWHERE | OTHERS
+    there = known(stack) | OTHERS
     dashboard = json.loads((ROOT / "packaging/grafana/dovetail.json").read_text())
     expressions = [rule["expr"] for rule in rules()]
     expressions += [target["expr"] for panel in dashboard["panels"]
