@@ -240,8 +240,8 @@ class Storm:
                 hogs.append(psycopg2.connect(self.stack.database_url))
                 if len(hogs) == 10:
                     with hogs[0].cursor() as cursor:
-                        cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) pid",
-                                       (pids,))
+                        cursor.execute("SELECT pg_terminate_backend(pid)"
+                                       " FROM unnest(%s::int[]) pid", (pids,))
         except psycopg2.OperationalError:
             time.sleep(self.random.uniform(0.3, 1))
         finally:
