@@ -239,7 +239,7 @@ def restored_while_business_goes_on(stack, name):
         return stack.api("bridge").get("/status")["systems"][name]["restored"]
     eventually(the_restore_is_noticed, 30)
     time.sleep(1)
-    assert "done" in cli(stack, "accept-restore", name)
+    assert "done" in cli(stack, "accept-restore", name, seconds=300)
     time.sleep(1)
     business.stop()
     idle(stack.api("bridge"), 120)
