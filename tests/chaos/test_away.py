@@ -30,8 +30,9 @@ LONG = bool(os.environ.get("CHAOS_LONG"))
 SEED = int(os.environ.get("CHAOS_SEED", 20261122))
 LEASE = 30 if LONG else 2
 FROZEN = 40 if LONG else 3
-CHANGES = 36_000 if LONG else 600
-HOUR_OF = 1500 if LONG else 40      # accounts that change
+CHANGES = 36_000 if LONG else 300
+HOUR_OF = 1500 if LONG else 30      # accounts that change
+DEALS = 30 if LONG else 8           # until the backup, and again until it is put back
 
 
 @pytest.fixture(scope="module")
@@ -228,17 +229,17 @@ def restored_while_business_goes_on(stack, name):
     """To how it was some deals ago; answers when everything is carried again."""
     business = Forgetful(stack, SEED)
     business.start(business.sell, business.stock_up, business.edit)
-    eventually(lambda: len(business.won) > 10 and business.edits > 2)
+    eventually(lambda: len(business.won) > DEALS and business.edits > 1)
     backup = dump(stack, name)
     remembered = len(business.won)
-    eventually(lambda: len(business.won) > remembered + 20)
+    eventually(lambda: len(business.won) > remembered + DEALS)
     put_back(stack, name, backup)
 
     def the_restore_is_noticed():
         return stack.api("bridge").get("/status")["systems"][name]["restored"]
     eventually(the_restore_is_noticed, 30)
     time.sleep(1)
-    assert "done" in cli(stack, "accept-restore", name)
+    assert "done" in cli(stack, "accept-restore", name, seconds=300)
     time.sleep(1)
     business.stop()
     idle(stack.api("bridge"), 120)

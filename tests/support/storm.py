@@ -25,6 +25,13 @@ FAKETIME = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), No
 DISK = "3g"
 
 
+def put(path, text):
+    """Who reads it just now reads the old or the new one."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.rename(path)
+
+
 class StormStack(Stack):
     """Both ways between the bridge and each system lead through a proxy; a disk of its own."""
 
@@ -71,9 +78,7 @@ class StormStack(Stack):
 
     def set_clock(self, seconds):
         """Of the CRM's process, from its next look at the file on: within a second."""
-        new = self.var / "clock.new"
-        new.write_text(f"{seconds:+d}\n")
-        new.rename(self.clock)
+        put(self.clock, f"{seconds:+d}\n")
 
     def size_disk(self, size):
         subprocess.run(["mount", "-o", f"remount,size={size}", self.disk], check=True,
@@ -181,6 +186,12 @@ class Storm:
     # ---- PostgreSQL ----
 
     def connect(self):
+        """As soon as it lets somebody in: it may be recovering still."""
+        for _ in range(100):
+            try:
+                return psycopg2.connect(self.stack.database_url)
+            except psycopg2.OperationalError:
+                time.sleep(0.1)
         return psycopg2.connect(self.stack.database_url)
 
     def postgres_up(self):
@@ -204,8 +215,12 @@ class Storm:
 
     def kill_backend(self):
         """PostgreSQL restarts all of its processes then, and recovers."""
-        for pid in self.random.sample(self.backends(), 1):
-            os.kill(pid, signal.SIGKILL)
+        pids = self.backends()
+        for pid in self.random.sample(pids, min(1, len(pids))):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass                       # it has just ended
         self.postgres_up()
 
     def terminate_backends(self):
@@ -222,11 +237,11 @@ class Storm:
         try:
             pids = self.backends()
             for _ in range(400):
-                hogs.append(self.connect())
+                hogs.append(psycopg2.connect(self.stack.database_url))
                 if len(hogs) == 10:
                     with hogs[0].cursor() as cursor:
-                        cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) pid",
-                                       (pids,))
+                        cursor.execute("SELECT pg_terminate_backend(pid)"
+                                       " FROM unnest(%s::int[]) pid", (pids,))
         except psycopg2.OperationalError:
             time.sleep(self.random.uniform(0.3, 1))
         finally:
@@ -277,12 +292,12 @@ class Storm:
         """The ERP's name cannot be found, until the configuration is right again."""
         path = self.stack.var / "bridge.json"
         right = path.read_text()
-        path.write_text(right.replace(self.stack.proxies["erp"].url, "http://erp.invalid:1"))
+        put(path, right.replace(self.stack.proxies["erp"].url, "http://erp.invalid:1"))
         self.stack.processes["bridge"].send_signal(signal.SIGHUP)
         try:
             time.sleep(self.random.uniform(0.3, 1.5))
         finally:
-            path.write_text(right)
+            put(path, right)
         api = self.stack.api("bridge")
         while True:
             try:
