@@ -100,8 +100,9 @@ void db_rollback(struct request *rq);   /* no-op without one; never fails */
 bool db_in_transaction(const struct request *rq);
 /* True while nothing was sent in the open transaction. */
 bool db_untouched(const struct request *rq);
-/* As db_all, for a statement that is the whole of an untouched transaction: without BEGIN and COMMIT,
- * in one round trip. It is committed when this returns; rq->committed is left to the caller. */
+/* As db_all, for a statement that is the whole of an untouched transaction: without BEGIN and
+ * COMMIT, in one round trip. It is committed when this returns; calling rq->committed is left to
+ * the caller. */
 #define db_whole(rq, sql, ...) db_whole_params((rq), (sql), DB_PARAMS(__VA_ARGS__))
 struct rows *db_whole_params(struct request *rq, const char *sql, const struct param *params);
 

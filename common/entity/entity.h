@@ -135,7 +135,7 @@ struct entity {
 	 * record is new, and no derived member reads lines. So the rows, their JSON
 	 * and the event are one statement. */
 	const char *whole;
-	const char *checked;      /* columns that saved reads of a record that was whole, space separated */
+	const char *checked;      /* columns that saved reads of such a record, space separated */
 	const struct verb *verbs;     /* ended by a NULL name */
 	const struct view *views;     /* ended by a NULL name */
 
@@ -146,8 +146,8 @@ struct entity {
 	 * it adds may be computed columns; what the client sends may not.
 	 * saved: rows and lines are written; compute totals (set-based SQL), check rules. Runs
 	 * before the event, which carries what it wrote.
-	 * settles: of an entity that is whole once inserted: the body leaves saved nothing to check, so
-	 * that a POST of it is one statement on its own.
+	 * settles: the body of a record that is whole once inserted leaves saved nothing to check,
+	 * so that its POST may be one statement on its own.
 	 * upserted: after saved, when the record came by reference from another system.
 	 * deleting: before the DELETE. */
 	void (*prepare)(struct request *rq, struct record *record, cJSON *body);
