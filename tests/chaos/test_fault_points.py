@@ -89,10 +89,10 @@ def die_at(stack, name, point):
     supervisor = Supervisor(stack, name)
     OneDeal(stack).play()
     died = supervisor.end()
-    stack.wait_ready(name)
+    # It may come to the point even now, with nobody to start it again.
     if not died:
         restart(stack, name)
-        stack.wait_ready(name)
+    stack.wait_ready(name)
     idle(stack.api("bridge"), 60)
     check_all(stack)
     return died
