@@ -98,6 +98,13 @@ void db_begin(struct request *rq);      /* no-op when one is open */
 void db_commit(struct request *rq);     /* awaits everything; then rq->committed is called */
 void db_rollback(struct request *rq);   /* no-op without one; never fails */
 bool db_in_transaction(const struct request *rq);
+/* True while nothing was sent in the open transaction. */
+bool db_untouched(const struct request *rq);
+/* As db_all, for a statement that is the whole of an untouched transaction: without BEGIN and
+ * COMMIT, in one round trip. It is committed when this returns; calling rq->committed is left to
+ * the caller. */
+#define db_whole(rq, sql, ...) db_whole_params((rq), (sql), DB_PARAMS(__VA_ARGS__))
+struct rows *db_whole_params(struct request *rq, const char *sql, const struct param *params);
 
 /* ---- rows: values are text, owned by the request's arena ---- */
 struct row {

@@ -198,6 +198,8 @@ void pool_lost(struct connection *c);
 /* ---- transaction.c ---- */
 /* The connection of the open transaction, BEGIN queued before its first statement. */
 struct connection *session_connection(struct request *rq);
+/* The statement is the transaction: sent, awaited and committed. */
+PGresult *session_whole(struct request *rq, const char *sql, int count, const char *const *values);
 
 /* ---- errors.c ---- */
 /* What the fault must say of the transaction around the statement. */

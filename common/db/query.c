@@ -197,6 +197,19 @@ db_all_params(struct request *rq, const char *sql, const struct param *params)
 }
 
 struct rows *
+db_whole_params(struct request *rq, const char *sql, const struct param *params)
+{
+	struct values values;
+
+	if (!db_untouched(rq)) {
+		log_error("db_whole after another statement", "sql", sql, NULL);
+		fail(rq, ERR_INTERNAL);
+	}
+	values_fill(rq, &values, params);
+	return rows_new(rq, session_whole(rq, sql, values.count, values.texts));
+}
+
+struct rows *
 db_side_all_params(struct request *rq, const char *sql, const struct param *params)
 {
 	struct connection *c = side_connection(rq->db);

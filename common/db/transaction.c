@@ -25,6 +25,14 @@ db_in_transaction(const struct request *rq)
 	return rq->session != NULL;
 }
 
+bool
+db_untouched(const struct request *rq)
+{
+	const struct db_session *session = rq->session;
+
+	return session && !session->connection && !session->error && !session->lost;
+}
+
 /* The connection is leased with the first statement: a body that is refused needs none. */
 void
 db_begin(struct request *rq)
@@ -112,6 +120,50 @@ session_commit(struct request *rq, struct connection *c)
 		error_raise_lost(rq, PHASE_COMMIT);
 	log_error("COMMIT was answered otherwise", NULL);
 	fail(rq, ERR_INTERNAL);
+}
+
+/* The server commits at the end of the batch. What fails before the statement is answered is undone
+ * for certain; a connection that goes later, or without a word, leaves it unknown. */
+static _Noreturn void
+whole_raise(struct request *rq, const struct pending *pending)
+{
+	const struct db_session *session = rq->session;
+	bool undone = session->error && error_is_reported(session->error) &&
+		      pending->state != PENDING_DONE;
+
+	PQclear(pending->result);
+	if (session->error)
+		error_raise(rq, session->error, session->error_sql,
+			    undone ? PHASE_TRANSACTION : PHASE_COMMIT);
+	error_raise_lost(rq, PHASE_COMMIT);
+}
+
+PGresult *
+session_whole(struct request *rq, const char *sql, int count, const char *const *values)
+{
+	struct db_session *session = rq->session;
+	struct connection *c = pool_lease(rq);
+	struct pending pending = { 0 }, end = { 0 };
+
+	c->session = session;
+	session->connection = c;
+	fault_point("db.commit.before");
+	if (!pipeline_send(c, &pending, statement_find(rq->db, sql), sql, count, values)) {
+		connection_drop(c, PQerrorMessage(c->pg));
+		error_raise_lost(rq, PHASE_TRANSACTION);
+	}
+	if (!pipeline_sync(c, &end)) {
+		connection_drop(c, PQerrorMessage(c->pg));
+		end.state = PENDING_LOST;
+	}
+	pending_wait(&end);
+	if (session->error || end.state == PENDING_LOST)
+		whole_raise(rq, &pending);
+	fault_point("db.commit.after");
+	session_leave(session);
+	rq->db->stats.transactions++;
+	session_end(rq);
+	return pending.result;
 }
 
 void

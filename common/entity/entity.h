@@ -130,11 +130,12 @@ struct entity {
 	const char *filled;       /* required columns that prepare fills when the client does not */
 	/* What computed columns are on INSERT: SQL over x, the body's record, b.j, the body itself
 	 * as jsonb, and whole, another item of FROM. */
-	struct inserted inserted[5];
+	struct inserted inserted[7];
 	/* That FROM item. An entity that has it is whole once inserted: saved only checks when the
-	 * record is new, and no derived member reads other records' lines. So the rows, their JSON
+	 * record is new, and no derived member reads lines. So the rows, their JSON
 	 * and the event are one statement. */
 	const char *whole;
+	const char *checked;      /* columns that saved reads of such a record, space separated */
 	const struct verb *verbs;     /* ended by a NULL name */
 	const struct view *views;     /* ended by a NULL name */
 
@@ -145,10 +146,13 @@ struct entity {
 	 * it adds may be computed columns; what the client sends may not.
 	 * saved: rows and lines are written; compute totals (set-based SQL), check rules. Runs
 	 * before the event, which carries what it wrote.
+	 * settles: the body of a record that is whole once inserted leaves saved nothing to check,
+	 * so that its POST may be one statement on its own.
 	 * upserted: after saved, when the record came by reference from another system.
 	 * deleting: before the DELETE. */
 	void (*prepare)(struct request *rq, struct record *record, cJSON *body);
 	void (*saved)(struct request *rq, struct record *record, bool created);
+	bool (*settles)(const cJSON *body);
 	void (*upserted)(struct request *rq, struct record *record, bool created);
 	void (*deleting)(struct request *rq, struct record *record);
 

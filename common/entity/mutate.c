@@ -14,6 +14,8 @@ entity_post(struct request *rq)
 
 	http_only_query(rq, no_query);
 	w.body = http_json(rq, false);
+	/* Else the reply is read from the table, and could fail after COMMIT. */
+	w.last = plan_mask(w.entity->plan, rq->actor) == 0;
 	db_begin(rq);
 	write_validate(rq, &w, &problems);
 	problems_raise(&problems, ERR_VALIDATION);

@@ -302,6 +302,7 @@ plan_make(const struct catalogue *catalogue, struct entity *entity)
 	check_words(plan, "secret", entity->secret);
 	check_words(plan, "search", entity->search);
 	check_words(plan, "filled", entity->filled);
+	check_words(plan, "checked", entity->checked);
 	plan->read_roles = roles_parse(entity->read);
 	plan->status = shape_member(&plan->shape, "status");
 	ref = table_column(plan->shape.table, "external_ref");

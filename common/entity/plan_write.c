@@ -59,7 +59,7 @@ inserted_sql(const struct inserted *inserted, const char *column)
 }
 
 /* What the entity makes of it, the body's value, or the column's default where the body does not
- * name it. */
+ * name it. A null for what must not be null was refused. */
 static void
 add_values(struct text *out, const struct shape *shape, const struct inserted *inserted,
 	   const char *body)
@@ -74,6 +74,9 @@ add_values(struct text *out, const struct shape *shape, const struct inserted *i
 			continue;
 		if (own)
 			text_addf(out, "%s%s", comma, own);
+		else if (member->column->initial && member->not_null)
+			text_addf(out, "%scoalesce(x.\"%s\", %s)", comma, member->name,
+				  member->column->initial);
 		else if (member->column->initial)
 			text_addf(out, "%sCASE WHEN %s ? '%s' THEN x.\"%s\" ELSE %s END", comma,
 				  body, member->name, member->name, member->column->initial);
@@ -160,7 +163,7 @@ static void
 add_line_insert(struct text *out, const struct line_plan *own, const struct shape *shape,
 		const char *header, const char *body, const char *condition)
 {
-	text_addf(out, "INSERT INTO \"%s\" (\"%s\", \"position\", ", own->shape.table->name,
+	text_addf(out, "INSERT INTO \"%s\" AS l (\"%s\", \"position\", ", own->shape.table->name,
 		  own->lines->parent);
 	add_names(out, shape);
 	text_add(out, ") SELECT h.\"id\", e.n::int, ");
@@ -189,7 +192,6 @@ add_record_insert(struct text *out, const struct entity_plan *plan, const struct
 	if (entity->whole)
 		text_addf(out, ", %s", entity->whole);
 	text_add(out, conflict);
-	add_returning(out, plan, plan->direct);
 }
 
 static const char *
@@ -200,6 +202,7 @@ insert_make(const struct entity_plan *plan, const char *conflict)
 	if (plan->line_count)
 		text_add(&out, "WITH h AS (");
 	add_record_insert(&out, plan, &plan->shape, "$1::jsonb", conflict);
+	add_returning(&out, plan, plan->direct);
 	if (!plan->line_count)
 		return text_str(&out);
 	text_add(&out, ")");
@@ -221,7 +224,8 @@ by_text(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The members of a new record that are not null, by name, as its event calls them changed. */
+/* The members of a new record that are not null, by name, as its event calls them changed. Most are
+ * so by their columns. */
 static void
 add_present(struct text *out, const struct entity_plan *plan)
 {
@@ -240,42 +244,97 @@ add_present(struct text *out, const struct entity_plan *plan)
 
 		if (strcmp(names[i], "version") == 0 || strcmp(names[i], "updated_at") == 0)
 			continue;
-		if (member)
-			text_addf(out, "CASE WHEN %s IS NOT NULL THEN '%s' END, ", member->shown,
+		if (member && !member->not_null)
+			text_addf(out, "CASE WHEN t.\"%s\" IS NOT NULL THEN '%s' END, ", names[i],
 				  names[i]);
 		else
 			text_addf(out, "'%s', ", names[i]);
 	}
-	text_add(out, "NULL], NULL) AS changed_");
+	text_add(out, "NULL]::text[], NULL) AS changed_");
 }
 
-/* The rows, their JSON and the event in one. The new lines go by their table's name: whatever makes
- * the JSON finds them there, where the table does not show them yet. */
+/* A derived member is made where the row is, and has its name from there. */
+static void
+add_made(struct text *out, const struct entity_plan *plan)
+{
+	const char *comma = "";
+
+	for (int i = 0; i < plan->shape.count; i++) {
+		const struct member *member = &plan->shape.members[i];
+
+		if (!member_seen(member, 0))
+			continue;
+		if (member->derived)
+			text_addf(out, "%st.\"%s\"%s AS \"%s\"", comma, member->name,
+				  member->type == COLUMN_NUMERIC ? "::text" : "", member->name);
+		else
+			text_addf(out, "%s%s AS \"%s\"", comma, member->shown, member->name);
+		comma = ", ";
+	}
+	for (int i = 0; i < plan->line_count; i++)
+		text_addf(out,
+			  ", (SELECT coalesce(json_agg(l.json_ ORDER BY l.\"position\", l.\"id\"),"
+			  " '[]') FROM l%d l) AS \"%s\"",
+			  i, plan->lines[i].lines->name);
+}
+
+static void
+add_made_record(struct text *out, const struct entity_plan *plan, const char *conflict)
+{
+	struct shape sent = shape_sent(&plan->shape, plan->entity->inserted);
+
+	add_record_insert(out, plan, &sent, "$8::jsonb", conflict);
+	add_returning(out, plan, false);
+	for (int i = 0; i < plan->shape.count; i++) {
+		const struct member *member = &plan->shape.members[i];
+
+		if (member->derived)
+			text_addf(out, ", %s AS \"%s\"", member->value, member->name);
+	}
+}
+
+/* Each line leaves as its JSON. */
+static void
+add_made_lines(struct text *out, const struct line_plan *own)
+{
+	struct shape sent = shape_sent(&own->shape, own->lines->inserted);
+
+	add_line_insert(out, own, &sent, "h", "$8::jsonb", "");
+	text_add(out, " RETURNING l.\"position\", l.\"id\", (SELECT row_to_json(r) FROM (SELECT ");
+	plan_add_members(out, &own->shape, 0, NULL);
+	text_add(out, ") r) AS json_");
+}
+
+/* The rows, their JSON and the event in one. Of the columns only what saved reads is answered: each
+ * costs its way out of the server. */
 static const char *
 create_make(const struct entity_plan *plan, const char *conflict)
 {
-	struct shape sent = shape_sent(&plan->shape, plan->entity->inserted);
 	struct text out = text_in(plan_arena());
+	struct text answer = text_in(plan_arena());
 
 	text_add(&out, "WITH h AS (");
-	add_record_insert(&out, plan, &sent, "$8::jsonb", conflict);
-	text_add(&out, ")");
+	add_made_record(&out, plan, conflict);
 	for (int i = 0; i < plan->line_count; i++) {
-		const struct line_plan *own = &plan->lines[i];
-
-		sent = shape_sent(&own->shape, own->lines->inserted);
-		text_addf(&out, ", \"%s\" AS (", own->shape.table->name);
-		add_line_insert(&out, own, &sent, "h", "$8::jsonb", "");
-		text_add(&out, " RETURNING *)");
+		text_addf(&out, "), l%d AS (", i);
+		add_made_lines(&out, &plan->lines[i]);
 	}
-	text_add(&out, ", r AS (SELECT NULL::text AS before, ");
+	text_add(&out, "), r AS (SELECT ");
 	add_present(&out, plan);
-	text_add(&out, ", ");
-	add_columns(&out, plan->shape.table, "t");
-	text_add(&out, ", ");
-	plan_add_json(&out, plan, 0);
-	text_add(&out, " AS json_ FROM h t)");
-	return event_statement(plan_arena(), text_str(&out));
+	text_add(&answer, "r.\"id\", r.\"version\", r.json_");
+	text_add(&out, ", t.\"id\", t.\"version\"");
+	for (int i = 0; i < plan->shape.count; i++) {
+		const char *name = plan->shape.members[i].name;
+
+		if (!words_have(plan->entity->checked, name))
+			continue;
+		text_addf(&out, ", t.\"%s\"", name);
+		text_addf(&answer, ", r.\"%s\"", name);
+	}
+	text_add(&out, ", (SELECT row_to_json(r) FROM (SELECT ");
+	add_made(&out, plan);
+	text_add(&out, ") r) AS json_ FROM h t)");
+	return event_statement(plan_arena(), text_str(&out), text_str(&answer));
 }
 
 static const char *

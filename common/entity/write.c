@@ -25,6 +25,15 @@ finish(struct request *rq, struct writing *w, const char *type)
 	record_announce(rq, record, row, type);
 }
 
+/* What is left to do may refuse the record: then COMMIT has to wait for it. */
+static bool
+checked_later(const struct writing *w)
+{
+	const struct entity *entity = w->entity;
+
+	return entity->saved && (!entity->settles || !entity->settles(w->body));
+}
+
 static void
 create(struct request *rq, struct writing *w)
 {
@@ -32,10 +41,12 @@ create(struct request *rq, struct writing *w)
 	const char *body = json_text(rq, w->body);
 	const char *type = arena_printf(&rq->arena, "%s.created", w->entity->name);
 	const char *whole = w->internal ? NULL : w->ref ? plan->create_ref : plan->create;
+	bool checked = whole && checked_later(w);
+	bool alone = whole && w->last && !checked && db_untouched(rq);
 	struct row *row;
 
 	if (whole)
-		row = event_run(rq, whole, w->entity->name, type, P_TEXT(body));
+		row = event_run(rq, whole, w->entity->name, type, P_TEXT(body), alone);
 	else
 		row = db_one(rq, w->ref ? plan->insert_ref : plan->insert, P_TEXT(body));
 	/* Another request created it between our look and our insert. */
@@ -50,7 +61,7 @@ create(struct request *rq, struct writing *w)
 	}
 	w->record->json = row_text(row, "json_");
 	w->record->announced = w->record->version;
-	if (w->entity->saved)
+	if (checked)
 		w->entity->saved(rq, w->record, true);
 }
 

@@ -20,6 +20,7 @@ struct writing {
 	cJSON *body;
 	struct record *record;  /* NULL: it will be created */
 	const char *prefix;     /* of its fields in problems; NULL for none */
+	bool last;              /* nothing is written after it in its transaction */
 	bool internal;          /* from a verb or hook: computed columns may be set */
 	const char *ref;        /* external_ref it came by, NULL */
 	int64_t source_version; /* 0: not given */

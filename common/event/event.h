@@ -32,16 +32,16 @@ struct change {
 void event_append(struct request *rq, const struct change *change);
 
 /* A statement that makes a record and appends its event at once, so that both are one round trip.
- * ctes is "WITH ..." up to a CTE r that holds the record: id, version, before (text; null: it is
- * new), json_, changed_ (text[]; null: found by comparing) and whatever else the caller wants;
- * the statement's own parameter is $8. The text
- * is the arena's. */
-const char *event_statement(struct arena *arena, const char *ctes);
+ * ctes is "WITH ..." up to a CTE r that holds the record: id, version, json_, changed_ (text[]) and
+ * whatever else of it the answer, a select list, wants; the statement's own parameter is $8. The
+ * record is new: none of its deliveries can be older. The text is the arena's. */
+const char *event_statement(struct arena *arena, const char *ctes, const char *answer);
 
 /* Runs it inside a transaction and waits: the row of r, or NULL when r is empty, without an event.
+ * whole: it is the whole of an untouched transaction, which is committed when this returns.
  * The strings must live as long as the request. */
 struct row *event_run(struct request *rq, const char *statement, const char *entity,
-		      const char *type, struct param own);
+		      const char *type, struct param own, bool whole);
 
 /* Handler of GET /api/v1/events?after=&entity=&record_id=&type=&from=&to=&record=&limit= : the
  * log in an order that never changes behind the reader, as {"data":[...],"next_cursor":...}.

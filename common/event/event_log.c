@@ -138,23 +138,27 @@ event_append(struct request *rq, const struct change *change)
 }
 
 const char *
-event_statement(struct arena *arena, const char *ctes)
+event_statement(struct arena *arena, const char *ctes, const char *answer)
 {
 	const char *appends = strstr(sql_event_append, "e AS (");
-	const char *answers = strstr(appends, "SELECT d.id");
+	const char *answers = strstr(appends, "d.id AS");
+	const char *older = strstr(answers, "(SELECT max(");
+	const char *from = strstr(older, "FROM r, e");
 
-	return arena_printf(arena, "%s, %.*sSELECT r.*, %s", ctes, (int)(answers - appends),
-			    appends, answers + strlen("SELECT "));
+	return arena_printf(arena, "%s, %.*s%s, %.*sNULL::bigint AS older_ %s", ctes,
+			    (int)(answers - appends), appends, answer, (int)(older - answers),
+			    answers, from);
 }
 
 struct row *
 event_run(struct request *rq, const char *statement, const char *entity, const char *type,
-	  struct param own)
+	  struct param own, bool whole)
 {
 	struct letter *letter = arena_new(&rq->arena, struct letter);
 	struct row *row;
 
-	letter->rows = db_all(rq, statement, EVENT_PARAMS(rq, entity, type), own);
+	letter->rows = whole ? db_whole(rq, statement, EVENT_PARAMS(rq, entity, type), own)
+			     : db_all(rq, statement, EVENT_PARAMS(rq, entity, type), own);
 	if (!rows_any(letter->rows))
 		return NULL;
 	row = rows_at(letter->rows, 0);
@@ -163,5 +167,7 @@ event_run(struct request *rq, const char *statement, const char *entity, const c
 		.version = row_id(row, "version"), .record = row_text(row, "json_"),
 	};
 	mail_add(rq, letter);
+	if (whole)
+		mail_deliver(rq);
 	return row;
 }

@@ -25,6 +25,7 @@ static const char sql_promise[] =
 
 static void order_prepare(struct request *rq, struct record *order, cJSON *body);
 static void order_saved(struct request *rq, struct record *order, bool created);
+static bool order_settles(const cJSON *body);
 static void order_upserted(struct request *rq, struct record *order, bool created);
 
 static const struct view views[] = {
@@ -56,6 +57,9 @@ struct entity sales_order_entity = {
 	.inserted = {
 		{ "currency", "d.currency" },
 		{ "order_date", "d.day" },
+		/* As its default says, whose function would be planned anew for each order. */
+		{ "warehouse_id", "coalesce(x.warehouse_id,"
+				  " (SELECT w.id FROM warehouse w WHERE w.is_default))" },
 		{ "amount", "s.amount" },
 		{ "tax_amount", "s.tax_amount" },
 		{ "total", "s.amount"
@@ -68,10 +72,12 @@ struct entity sales_order_entity = {
 		 "  LEFT JOIN currency u ON u.code = a.currency) d,"
 		 " order_sums(b.j -> 'lines', coalesce(x.tax_mode, 'none'), d.minor_unit) s,"
 		 " period_check(d.day)",
+	.checked = "agreed_total total",
 	.verbs = sales_order_verbs,
 	.views = views,
 	.prepare = order_prepare,
 	.saved = order_saved,
+	.settles = order_settles,
 	.upserted = order_upserted,
 };
 
@@ -252,6 +258,12 @@ order_saved(struct request *rq, struct record *order, bool created)
 	if (strcmp(record_text(order, "status"), "draft") == 0)
 		ledger_require_open(rq, record_text(order, "order_date"));
 	order_total(rq, order->id);
+}
+
+static bool
+order_settles(const cJSON *body)
+{
+	return json_get(body, "agreed_total") == NULL;
 }
 
 void

@@ -34,6 +34,47 @@ def test_tax_is_on_top_or_contained_as_the_order_says(erp, mode, amount, tax, to
     assert (made["amount"], made["tax_amount"], made["total"]) == (amount, tax, total)
 
 
+@pytest.mark.parametrize("members, headers", [
+    ({}, {}),
+    ({"agreed_total": "30.00", "customer_reference": "PO 7"}, {}),
+    ({"notes": "Leave it at the door."}, {"Idempotency-Key": "order-once"}),
+    ({"unpriced": True, "tax_mode": "inclusive"}, {}),
+    ({"lines": []}, {}),
+])
+def test_an_order_is_answered_and_logged_as_it_then_stands(erp, members, headers):
+    """One statement or several, alone in its transaction or not: it is the same order."""
+    thing = item(erp, prices=[{"unit_price": "9.99"}])
+    lines = [line(thing, "1", "9.99"), line(thing, "1", "20.01")]
+    body = {"customer_id": customer(erp)["id"], "lines": lines, **members}
+    if body.pop("unpriced", False):
+        del body["lines"][0]["unit_price"]
+    made = erp.call("POST", "/sales-orders", body, headers)
+    assert made == erp.get(f"/sales-orders/{made['id']}")
+    prices = [one["unit_price"] for one in made["lines"]]
+    assert prices == ["9.9900", "20.0100"][:len(body["lines"])]
+    [event] = erp.get("/events", entity="sales_order", record_id=made["id"])["data"]
+    assert event["type"] == "sales_order.created"
+    assert (event["data"]["version"], event["data"]["record"]) == (1, made)
+    assert event["data"]["changed"] == sorted(
+        name for name, value in made.items()
+        if value is not None and name not in ("version", "updated_at"))
+
+
+def test_an_order_that_is_refused_leaves_nothing_behind(erp):
+    thing = item(erp)
+    newest = order(erp, [line(thing)])["id"]
+    last = erp.get("/events", entity="sales_order", record_id=newest)["data"][-1]["timestamp"]
+    body = {"customer_id": customer(erp)["id"], "lines": [line(thing, "2", "10.00")]}
+    unknown = [line(thing), line({"id": 10**12})]
+    for members, fields in (({"agreed_total": "20.01"}, ()),
+                            ({"customer_id": 10**12}, ("customer_id",)),
+                            ({"warehouse_id": None}, ("warehouse_id",)),
+                            ({"lines": unknown}, ("lines[1].item_id",))):
+        refused(lambda: erp.call("POST", "/sales-orders", {**body, **members}), 422, *fields)
+    assert erp.get("/sales-orders", customer_id=body["customer_id"])["data"] == []
+    assert erp.get("/events", entity="sales_order", **{"from": last})["data"][1:] == []
+
+
 def test_currency_comes_from_the_customer_and_prices_from_his_list_or_the_item(erp):
     thing = item(erp, prices=[{"currency": "EUR", "unit_price": "9.99"},
                               {"currency": "USD", "unit_price": "11"}])

@@ -144,6 +144,18 @@ def one_by_one(stack, customers, items, order, webhook, rows_only=False):
     return script, statements
 
 
+def transaction_of(statements):
+    """The statements of the transaction that made the order: from BEGIN on, or one on its own."""
+    where, pid = next((n, s[0]) for n, s in enumerate(statements)
+                      if re.search(r'INTO "?sales_order"? ', s[1]))
+    mine = [s for s in statements[:where] if s[0] == pid]
+    first = max((n for n, s in enumerate(mine) if s[1].upper() in ("BEGIN", "COMMIT", "ROLLBACK")),
+                default=None)
+    if first is None or mine[first][1].upper() != "BEGIN":
+        return [statements[where]]
+    return [s for s in mine[first:] + statements[where:] if s[0] == pid]
+
+
 def own_statements(stack, statements, order):
     """Exactly what the server sent for one POST."""
     script, dynamic = Script(stack.var, "create_own"), {}
@@ -165,10 +177,7 @@ def bench_create(stack, figures):
     erp.call("POST", "/sales-orders", bodies[0])
     with StatementLog(stack) as log:
         order = erp.call("POST", "/sales-orders", bodies[0])
-    pid = next(s[0] for s in log.statements if re.search(r'INTO "?sales_order"? ', s[1]))
-    mine = [s for s in log.statements if s[0] == pid]
-    first = max(n for n, s in enumerate(mine) if s[1].upper().startswith("BEGIN"))
-    own = own_statements(stack, mine[first:], order)
+    own = own_statements(stack, transaction_of(log.statements), order)
     script, statements = one_by_one(stack, customers, items, order, webhook)
     bare, bare_statements = one_by_one(stack, customers, items, order, webhook, rows_only=True)
     path = stack.var / "orders.json"

@@ -100,10 +100,10 @@ def end_at(stack, name, **armed):
         if supervisor.code is not None:
             break
     code = supervisor.end()
-    stack.wait_ready(name)
+    # It may come to the point even now, with nobody to start it again.
     if code is None:
         restart(stack, name)
-        stack.wait_ready(name)
+    stack.wait_ready(name)
     idle(stack.api("bridge"), 60)
     if ALL:
         check_all(stack)       # at once, to know at which point it was

@@ -126,6 +126,13 @@ commits_and_dies(struct request *rq, void *arg)
 	db_commit(rq);
 }
 
+static void
+dies_as_a_whole(struct request *rq, void *arg)
+{
+	db_begin(rq);
+	db_whole(rq, arg);
+}
+
 static bool stopping;
 static int readers;
 static long answered;
@@ -204,6 +211,36 @@ static void
 test_a_commit_without_answer_says_so(void **state)
 {
 	fixture_run(does_not_know, NULL);
+}
+
+static void
+knows_by_the_answer(struct request *rq, void *arg)
+{
+	static char commits[] = "INSERT INTO slow VALUES (2) RETURNING id";
+	static char runs[] = "INSERT INTO mark SELECT 7 FROM pg_sleep(1)";
+	struct request other;
+
+	/* The server dies in the deferred trigger: it has answered the statement by then. */
+	coro_start(killer, NULL);
+	assert_int_equal(fixture_try(&other, dies_as_a_whole, commits), ERR_UNAVAILABLE);
+	assert_false(other.fault.rerun);
+	assert_non_null(strstr(other.fault.detail, "not known"));
+	request_release(&other);
+	/* In the statement itself: nothing of it can have stayed. */
+	coro_start(killer, NULL);
+	assert_int_equal(fixture_try(&other, dies_as_a_whole, runs), ERR_UNAVAILABLE);
+	assert_true(other.fault.rerun);
+	assert_null(other.session);
+	request_release(&other);
+	while (!db_ready(fixture_db))
+		coro_sleep(10);
+	assert_int_equal(row_id(db_one(rq, "SELECT count(*) FROM mark WHERE id = 7"), "count"), 0);
+}
+
+static void
+test_a_whole_transaction_is_unknown_only_once_it_is_answered(void **state)
+{
+	fixture_run(knows_by_the_answer, NULL);
 }
 
 static int finished, refused;
@@ -435,6 +472,7 @@ main(void)
 		cmocka_unit_test(test_what_was_in_flight_is_unavailable),
 		cmocka_unit_test(test_nobody_gets_the_answer_to_anothers_question),
 		cmocka_unit_test(test_a_commit_without_answer_says_so),
+		cmocka_unit_test(test_a_whole_transaction_is_unknown_only_once_it_is_answered),
 		cmocka_unit_test(test_leases_are_given_in_order),
 		cmocka_unit_test(test_too_long_a_queue_is_a_503),
 		cmocka_unit_test(test_without_a_server_requests_wait_and_get_a_503),

@@ -249,6 +249,80 @@ test_a_deferred_constraint_fails_the_commit(void **state)
 	fixture_run(fails_at_commit, NULL);
 }
 
+static const char sql_whole[] = "INSERT INTO ledger (id, amount) VALUES ($1, $2) RETURNING id";
+static const char sql_whole_deferred[] = "INSERT INTO entry (ledger_id) VALUES (999) RETURNING 1";
+
+static void
+repeats_a_row(struct request *rq, void *arg)
+{
+	db_begin(rq);
+	db_whole(rq, sql_whole, P_ID(1), P_TEXT("1"));
+}
+
+static void
+defers_as_a_whole(struct request *rq, void *arg)
+{
+	db_begin(rq);
+	db_whole(rq, sql_whole_deferred);
+}
+
+static void
+comes_second(struct request *rq, void *arg)
+{
+	db_begin(rq);
+	db_do(rq, sql_insert, P_ID(31), P_TEXT("1"));
+	assert_false(db_untouched(rq));
+	db_whole(rq, sql_whole, P_ID(32), P_TEXT("1"));
+}
+
+static void
+makes_a_whole(struct request *rq, void *arg)
+{
+	struct db_stats before, after;
+	struct request other;
+	struct rows *rows;
+	int64_t count = ledger_count(rq);
+
+	db_stats(fixture_db, &before);
+	assert_false(db_untouched(rq));
+	db_begin(rq);
+	assert_true(db_untouched(rq));
+	rows = db_whole(rq, sql_whole, P_ID(30), P_TEXT("1"));
+	assert_int_equal(row_id(rows_at(rows, 0), "id"), 30);
+	assert_false(db_in_transaction(rq));
+	db_stats(fixture_db, &after);
+	assert_int_equal(after.transactions, before.transactions + 1);
+	/* Committed: another connection sees it. */
+	assert_int_equal(ledger_count(rq), count + 1);
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(fixture_try(&other, repeats_a_row, NULL), ERR_DUPLICATE);
+		assert_string_equal(other.fault.field, "id");
+		assert_false(other.fault.rerun);
+		assert_null(other.session);
+		request_release(&other);
+		assert_int_equal(fixture_try(&other, defers_as_a_whole, NULL), ERR_VALIDATION);
+		assert_string_equal(other.fault.field, "ledger_id");
+		request_release(&other);
+	}
+	assert_int_equal(fixture_try(&other, comes_second, NULL), ERR_INTERNAL);
+	request_release(&other);
+	assert_int_equal(ledger_count(rq), count + 1);
+	assert_int_equal(row_id(db_one(rq, "SELECT count(*) FROM entry"), "count"), 0);
+	/* Their connections are good for the next. */
+	db_begin(rq);
+	db_do(rq, sql_insert, P_ID(33), P_TEXT("1"));
+	db_commit(rq);
+	assert_int_equal(ledger_count(rq), count + 2);
+	coro_sleep(50);
+	assert_int_equal(row_id(db_one(rq, sql_open, P_TEXT(fixture_schema)), "count"), 0);
+}
+
+static void
+test_a_whole_transaction_is_one_statement(void **state)
+{
+	fixture_run(makes_a_whole, NULL);
+}
+
 static void
 does_nothing(struct request *rq, void *arg)
 {
@@ -314,6 +388,7 @@ main(void)
 		cmocka_unit_test(test_a_deadlock_asks_for_a_rerun),
 		cmocka_unit_test(test_a_lock_held_too_long_is_a_conflict),
 		cmocka_unit_test(test_a_deferred_constraint_fails_the_commit),
+		cmocka_unit_test(test_a_whole_transaction_is_one_statement),
 		cmocka_unit_test(test_db_do_needs_a_transaction),
 		cmocka_unit_test(test_too_long_a_statement_is_unavailable),
 	};
