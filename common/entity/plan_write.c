@@ -268,7 +268,7 @@ create_make(const struct entity_plan *plan, const char *conflict)
 		add_line_insert(&out, own, &sent, "h", "$8::jsonb", "");
 		text_add(&out, " RETURNING *)");
 	}
-	text_add(&out, ", r AS (SELECT NULL::text AS before, ");
+	text_add(&out, ", r AS (SELECT ");
 	add_present(&out, plan);
 	text_add(&out, ", ");
 	add_columns(&out, plan->shape.table, "t");

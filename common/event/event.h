@@ -27,15 +27,14 @@ struct change {
 };
 
 /* Inside a transaction only. Queued with the transaction's other statements, not awaited. The
- * strings must live as long as the request. changed is made in SQL: the top-level members that
+ * strings must live as long as the request. What changed is found here: the top-level members that
  * differ between before and record, without version and updated_at (null equals absent). */
 void event_append(struct request *rq, const struct change *change);
 
 /* A statement that makes a record and appends its event at once, so that both are one round trip.
- * ctes is "WITH ..." up to a CTE r that holds the record: id, version, before (text; null: it is
- * new), json_, changed_ (text[]; null: found by comparing) and whatever else the caller wants;
- * the statement's own parameter is $8. The text
- * is the arena's. */
+ * ctes is "WITH ..." up to a CTE r that holds the record: id, version, json_, changed_ (text[])
+ * and whatever else the caller wants; the statement's own parameter is $8. The text is the
+ * arena's. */
 const char *event_statement(struct arena *arena, const char *ctes);
 
 /* Runs it inside a transaction and waits: the row of r, or NULL when r is empty, without an event.
