@@ -159,18 +159,34 @@ look_at_all(struct request *rq, struct look *look, void (*work)(struct request *
 }
 
 bool
-suspects_check(struct request *rq, struct comparison_of_route *c)
+suspects_leave_busy(struct request *rq, struct comparison_of_route *c)
 {
 	struct look look = { .c = c };
-	int left;
+	int left = 0;
 
-	c->counts.suspects = c->suspect_count;
 	for (int i = 0; i < c->suspect_count; i += CHUNK) {
 		look.from = i;
 		look.to = i + CHUNK < c->suspect_count ? i + CHUNK : c->suspect_count;
 		if (!run_look(rq, &look, drop_busy))
 			return false;
 	}
+	for (int i = 0; i < c->suspect_count; i++)
+		if (!c->suspects[i].dropped)
+			c->suspects[left++] = c->suspects[i];
+	c->counts.suspects += c->suspect_count - left;
+	c->suspect_count = left;
+	return true;
+}
+
+bool
+suspects_check(struct request *rq, struct comparison_of_route *c)
+{
+	struct look look = { .c = c };
+	int left;
+
+	if (!suspects_leave_busy(rq, c))
+		return false;
+	c->counts.suspects += c->suspect_count;
 	if (!look_at_all(rq, &look, first_look, &left))
 		return false;
 	if (left && c->settle_ms < APART_MS_MAX)
