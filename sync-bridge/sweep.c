@@ -73,7 +73,8 @@ static bool leading, running, again, stopped;
 static long open_count;       /* as of the last count, and what came in and ended here since */
 static int64_t position;      /* up to here a backlog is loaded; 0: there is none */
 static uint64_t count_after;  /* clock_ms, as the following */
-static uint64_t begin_after, rest_until;   /* the next load from the beginning, and at the earliest */
+static uint64_t begin_after;  /* the next load from the beginning */
+static uint64_t rest_until;   /* and at the earliest, if one is asked for */
 
 static void
 schedule(uint64_t ms)

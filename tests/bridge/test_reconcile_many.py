@@ -1,4 +1,4 @@
-"""tests/bridge/test_reconcile_many.py -- many records that are just changing hide none that differs."""
+"""tests/bridge/test_reconcile_many.py -- changing records hide none that differs."""
 import pytest
 from conftest import end_stack, new_stack
 from waiting import eventually
