@@ -17,16 +17,18 @@
 #define APART_MS_MAX 1000
 #define CHUNK 500
 
-/* Of records $3 those with a message that is open, or that came since $4 less $5 ms. */
+/* Of records $3 those with a message that is open, or that came since $4 less $5 ms; but none that
+ * the route does not read. */
 static const char sql_busy[] =
 	"SELECT DISTINCT source_id FROM message WHERE source = $1 AND entity = $2 AND route = $6"
 	" AND source_id = ANY ($3::bigint[]) AND (finished_at IS NULL"
-	" OR received_at > $4::timestamptz - $5::bigint * interval '1 ms')";
+	" OR received_at > $4::timestamptz - $5::bigint * interval '1 ms')"
+	" AND code IS DISTINCT FROM 'not_touched'";
 
 /* One record: the same, or its own change is so young that its message may not be here yet. */
 static const char sql_changing[] =
 	"SELECT EXISTS (SELECT FROM message WHERE source = $1 AND entity = $2 AND route = $7"
-	" AND source_id = $3 AND (finished_at IS NULL"
+	" AND source_id = $3 AND code IS DISTINCT FROM 'not_touched' AND (finished_at IS NULL"
 	" OR received_at > $4::timestamptz - $5::bigint * interval '1 ms'))"
 	" OR coalesce($6::timestamptz > clock_timestamp() - $5::bigint * interval '1 ms', false)"
 	" AS changing";

@@ -1,4 +1,6 @@
-"""tests/bridge/test_reconcile_many.py -- changing records hide none that differs."""
+"""tests/bridge/test_many.py -- what many records, changes and deliveries must not keep from working."""
+import time
+
 import pytest
 from conftest import end_stack, new_stack
 from waiting import eventually
@@ -22,18 +24,25 @@ MADE = f"""
         FROM crm.account ORDER BY id LIMIT {CHANGING}"""
 
 
-@pytest.fixture
+SENT = """
+    INSERT INTO {schema}.webhook_delivery (webhook_id, event_id, entity, record_id, record_version,
+            status)
+        SELECT (SELECT id FROM {schema}.webhook), n, 'account', n, 1, 'delivered'
+        FROM generate_series(1000001, 1020000) n;
+    ANALYZE {schema}.webhook_delivery"""
+
+
+@pytest.fixture(scope="module")
 def many():
     stack = new_stack(options={"bridge": {"reconcile-rate": "0"}})
     try:
-        stack.start()
-        stack.sql(MADE)
-        yield stack
+        yield stack.start()
     finally:
         end_stack(stack)
 
 
 def test_one_that_differs_is_found_among_many_that_are_changing(many):
+    many.sql(MADE)
     bridge = many.api("bridge")
     run = bridge.post("/reconciliations", {"route": "account-customer", "repair": False,
                                            "settle_seconds": 0})["id"]
@@ -47,3 +56,22 @@ def test_one_that_differs_is_found_among_many_that_are_changing(many):
     assert route["suspects"] == CHANGING + 1
     [drift] = bridge.get("/drift")["data"]
     assert drift["source_ref"] == f"crm:account:{CHANGING + 1}" and drift["field"] == "phone"
+
+
+def deliveries_read(stack):
+    """Rows of webhook_delivery that were read by anyone so far, also those that were passed by."""
+    return int(stack.sql("SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_user_tables"
+                         " WHERE relname = 'webhook_delivery'"))
+
+
+def test_the_status_does_not_pass_by_all_that_was_ever_sent(many):
+    for schema in ("crm", "erp"):
+        many.sql(SENT.format(schema=schema))
+    bridge = many.api("bridge")
+    bridge.get("/status")
+    time.sleep(1.5)   # until PostgreSQL has told what was read
+    before = deliveries_read(many)
+    for _ in range(10):
+        bridge.get("/status")
+    time.sleep(1.5)
+    assert deliveries_read(many) - before < 10000
