@@ -53,6 +53,7 @@ struct bridge_route {
 	const char *entity;        /* of the source: "account" */
 	const char *source_path;   /* "accounts" */
 	const char **events;       /* NULL-terminated; "account.*" is every event of accounts */
+	const char **reads;        /* the source's fields it depends on, ends by NULL; NULL: all */
 	struct mapping *when;      /* NULL: always */
 	const char *when_text;
 	const char *skip_reason;
@@ -107,6 +108,11 @@ const char *bridge_route_names(struct request *rq);
 bool bridge_route_takes(const struct bridge_route *route, const char *type);
 /* Every change of its records; otherwise certain events only, such as opportunity.won. */
 bool bridge_route_takes_all(const struct bridge_route *route);
+/* Of an update, whether it changed a field that the route reads; of any other change, that it may
+ * have. changed: the list of their names, or an object with a member for each. */
+struct cJSON;
+bool bridge_route_reads(const struct bridge_route *route, const char *type,
+			const struct cJSON *changed);
 /* Both write the same record of the target: the one named by the same record of the source. */
 bool bridge_routes_meet(const struct bridge_route *a, const struct bridge_route *b);
 

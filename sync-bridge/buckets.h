@@ -1,7 +1,8 @@
-/* sync-bridge/buckets.h -- 1,024 sums of digests: two sides with equal ones hold the same records.
+/* sync-bridge/buckets.h -- 65,536 sums of digests: two sides with equal ones hold the same records.
  *
  * Adding is commutative, so neither side need be sorted; a sum and not an exclusive-or, so that a
- * record that is there twice does not cancel itself out. The same 40 KiB for any number of rows.
+ * record that is there twice does not cancel itself out. The same 2.5 MB for any number of rows;
+ * fewer of them, and what changes while a million rows are read would make most differ.
  */
 #ifndef BRIDGE_BUCKETS_H
 #define BRIDGE_BUCKETS_H
@@ -11,7 +12,7 @@
 
 #include "shape.h"
 
-#define BUCKETS 1024
+#define BUCKETS 65536
 
 struct bucket {
 	uint64_t rows;

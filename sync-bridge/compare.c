@@ -9,6 +9,7 @@
 #include "app/app.h"
 #include "base/log.h"
 #include "page.h"
+#include "suspect.h"
 
 #define ROWS_MAX 200000   /* rows of the source held at once while drilling: 5 MB */
 
@@ -104,7 +105,7 @@ compare_sample(struct request *rq, struct comparison_of_route *c)
 static void
 suspect(struct comparison_of_route *c, int64_t id)
 {
-	if (c->suspect_count < SUSPECTS_MAX)
+	if (c->suspect_count < SUSPECTS_ROOM)
 		c->suspects[c->suspect_count++] = (struct suspect){ .id = id };
 }
 
@@ -302,8 +303,11 @@ drill(struct request *rq, struct comparison_of_route *c)
 		for (int i = 0; ok && i < s.row_count; i++)
 			if (!s.rows[i].equal)
 				suspect(c, s.rows[i].id);
+		ok = ok && suspects_leave_busy(rq, c);
 	}
 	free(s.rows);
+	if (c->suspect_count > SUSPECTS_MAX)
+		c->suspect_count = SUSPECTS_MAX;
 	return ok;
 }
 

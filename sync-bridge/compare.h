@@ -1,6 +1,6 @@
 /* sync-bridge/compare.h -- one route's two sides, looked at three times, each time closer.
  *
- * First both sides are read page by page into 1,024 sums of digests (buckets.h). Where sums
+ * First both sides are read page by page into 65,536 sums of digests (buckets.h). Where sums
  * differ, the rows of those buckets are read again and compared by digest; what still differs is
  * a suspect. Each suspect is then read by itself, twice, some time apart (suspect.h): only what
  * differs in the same way at the same versions both times, with no message of it under way, is
@@ -15,7 +15,8 @@
 #include "pace.h"
 #include "shape.h"
 
-#define SUSPECTS_MAX 10000
+#define SUSPECTS_MAX 10000   /* looked at one by one */
+#define SUSPECTS_ROOM 60000  /* with those that are only changing, which are left out first */
 
 struct suspect {
 	int64_t id;             /* the source's */

@@ -31,7 +31,7 @@ static const char *const system_keys[] = { "url", "token", "secret", "old_secret
 	"old_secret_until", "skip_origin", "epoch", NULL };
 static const char *const route_keys[] = { "name", "from", "entity", "source_path", "events", "when",
 	"skip_reason", "to", "target", "path", "map", "owns", "answer", "mirror", "repair",
-	"compare", "retry_on", NULL };
+	"compare", "retry_on", "reads", NULL };
 static const char *const compare_keys[] = { "when", "not", "revised", NULL };
 static const char *const revised_keys[] = { "by", "fields", NULL };
 
@@ -325,7 +325,8 @@ read_route(struct config_reader *reader, const cJSON *node, int index, struct br
 		config_refuse(reader, place, "\"from\" and \"to\" are the same system");
 	route->target = config_name(reader, place, node, "target");
 	route->path = config_name(reader, place, node, "path");
-	route->owns = ownership_read(reader, place, json_get(node, "owns"));
+	route->owns = config_fields(reader, place, node, "owns", "the target's");
+	route->reads = config_fields(reader, place, node, "reads", "the source's");
 	if (json_get(node, "answer"))
 		route->answer = config_name(reader, place, node, "answer");
 	mirror = json_get(node, "mirror");

@@ -221,3 +221,33 @@ config_url(struct config_reader *reader, const char *place, const cJSON *object,
 		url[--length] = '\0';
 	return url;
 }
+
+const char **
+config_fields(struct config_reader *reader, const char *place, const cJSON *object, const char *key,
+	      const char *whose)
+{
+	const cJSON *node = json_get(object, key);
+	const char **fields;
+	const cJSON *member;
+	int count = 0;
+
+	if (!node)
+		return NULL;
+	if (!cJSON_IsArray(node) || !node->child)
+		config_refuse(reader, place, "\"%s\" must be a list of %s fields", key, whose);
+	fields = arena_array(&reader->rq->arena, const char *,
+			     (size_t)cJSON_GetArraySize(node) + 1);
+	cJSON_ArrayForEach(member, node) {
+		if (!cJSON_IsString(member) || !*member->valuestring ||
+		    strspn(member->valuestring, "abcdefghijklmnopqrstuvwxyz0123456789_") !=
+		    strlen(member->valuestring))
+			config_refuse(reader, place, "\"%s\"[%d] must be a field's name", key,
+				      count);
+		for (int i = 0; i < count; i++)
+			if (strcmp(fields[i], member->valuestring) == 0)
+				config_refuse(reader, place, "\"%s\" names \"%s\" twice", key,
+					      fields[i]);
+		fields[count++] = member->valuestring;
+	}
+	return fields;
+}

@@ -51,6 +51,9 @@ const char *config_secret(struct config_reader *reader, const char *place, const
 /* The same, and NULL when the key, the file or its content is not there. */
 const char *config_optional_secret(struct config_reader *reader, const char *place,
 				   const cJSON *object, const char *key);
+/* A list of fields' names, ends by NULL; NULL when the key is not there. whose: "the target's". */
+const char **config_fields(struct config_reader *reader, const char *place, const cJSON *object,
+			   const char *key, const char *whose);
 /* Without a slash at its end. */
 const char *config_url(struct config_reader *reader, const char *place, const cJSON *object,
 		       const char *key);

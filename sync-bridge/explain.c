@@ -116,6 +116,7 @@ look_for_owed(struct request *rq, const struct explained *record, struct verdict
 
 		if (!json_integer(each, "version", &newer) || newer <= version || !type ||
 		    !bridge_route_takes(verdict->route, type) ||
+		    !bridge_route_reads(verdict->route, type, json_get(each, "changes")) ||
 		    (origin && skipped && strcmp(origin, skipped) == 0))
 			continue;
 		if (newer > verdict->owed)

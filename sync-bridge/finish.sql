@@ -4,6 +4,8 @@
 -- $14 source, $15 entity, $16 source id, $17 route, $18 version,
 -- $19 whether any message may wait, $20 whether any rejected one may be freed,
 -- $21 shard, $22 the term under which it was worked
+-- A condition on parameters alone, and the search by "depends", stand in a SELECT of their own:
+-- otherwise a plan for these very parameters, made anew each time, looks cheaper than one to keep.
 WITH done AS (
 	-- By id alone: coalesce keeps the planner from the index of open messages.
 	UPDATE message SET
@@ -39,7 +41,7 @@ WITH done AS (
 	UPDATE message SET state = 'received', waiting_for = NULL, next_at = NULL, updated_at = now()
 	WHERE waiting_for IN ($11, $9) AND id <> $1 AND $9::text IS NOT NULL
 		AND NOT (source_id = $16 AND entity = $15 AND source = $14)
-		AND $19::boolean AND EXISTS (SELECT FROM done)
+		AND (SELECT $19::boolean) AND EXISTS (SELECT FROM done)
 	RETURNING id
 ), freed AS (
 	-- The cause of a rejection may be gone when a record it depends on has changed; see causes.h.
@@ -47,9 +49,10 @@ WITH done AS (
 		next_at = greatest(now(), finished_at +
 			least(interval '50 ms' * (2 ^ least(round, 7) - 1), interval '5 s')),
 		finished_at = NULL, updated_at = now()
-	WHERE depends && ARRAY[$11::text, $14::text || ':' || $15::text || ':*'] AND id <> $1
-		AND $2::message_state IN ('applied', 'unchanged', 'skipped')
-		AND $20::boolean AND EXISTS (SELECT FROM done)
+	WHERE id = ANY (ARRAY(SELECT f.id FROM message f WHERE f.id <> $1
+			AND f.depends && ARRAY[$11::text, $14::text || ':' || $15::text || ':*']))
+		AND depends IS NOT NULL AND EXISTS (SELECT FROM done)
+		AND (SELECT $20::boolean AND $2::message_state IN ('applied', 'unchanged', 'skipped'))
 	RETURNING next_at
 )
 -- The message would only be worked again if this commit got lost: its effect is kept at the target.

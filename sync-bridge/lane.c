@@ -244,9 +244,18 @@ work(struct request *rq, void *arg)
 	lane_leave(lane);
 	if (missed && held_live < HELD_MAX / 2) {
 		missed = false;
-		lane_sweep_soon(0);
+		lane_sweep_on();
 	}
 	pump();
+}
+
+bool
+lane_has_room(void)
+{
+	if (held_live < HELD_MAX / 2)
+		return true;
+	missed = true;
+	return false;
 }
 
 /* Not now: the shard is another's, or an operator or the retry budget holds it back. In the table

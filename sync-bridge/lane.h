@@ -18,6 +18,8 @@ void lane_offer(struct message *message);
 
 /* Looks into the table after so many milliseconds at the latest. Safe anywhere on the loop. */
 void lane_sweep_soon(uint64_t ms);
+/* There is room for more of a backlog: goes on loading it where the last load ended. */
+void lane_sweep_on(void);
 
 /* Takes the lane of a record that another record's message needs first, waiting for what runs
  * in it; NULL after 5 s. Yields. */

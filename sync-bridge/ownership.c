@@ -17,33 +17,6 @@ owns(const struct bridge_route *route, const char *field)
 	return false;
 }
 
-const char **
-ownership_read(struct config_reader *reader, const char *place, const cJSON *node)
-{
-	const char **fields;
-	const cJSON *member;
-	int count = 0;
-
-	if (!node)
-		return NULL;
-	if (!cJSON_IsArray(node) || !node->child)
-		config_refuse(reader, place, "\"owns\" must be a list of the target's fields");
-	fields = arena_array(&reader->rq->arena, const char *,
-			     (size_t)cJSON_GetArraySize(node) + 1);
-	cJSON_ArrayForEach(member, node) {
-		if (!cJSON_IsString(member) || !*member->valuestring ||
-		    strspn(member->valuestring, "abcdefghijklmnopqrstuvwxyz0123456789_") !=
-		    strlen(member->valuestring))
-			config_refuse(reader, place, "\"owns\"[%d] must be a field's name", count);
-		for (int i = 0; i < count; i++)
-			if (strcmp(fields[i], member->valuestring) == 0)
-				config_refuse(reader, place, "\"owns\" names \"%s\" twice",
-					      fields[i]);
-		fields[count++] = member->valuestring;
-	}
-	return fields;
-}
-
 /* A field of both, "" when both own all; NULL when they share none. */
 static const char *
 shared_field(const struct bridge_route *a, const struct bridge_route *b)

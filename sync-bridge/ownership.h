@@ -14,9 +14,6 @@
 struct bridge_route;
 struct config_reader;
 
-/* "owns" of a route in bridge.json: NULL-terminated; NULL when it is not there. */
-const char **ownership_read(struct config_reader *reader, const char *place, const cJSON *node);
-
 /* Refuses the configuration when a field has two owners, naming both routes and the field. */
 void ownership_check(struct config_reader *reader);
 

@@ -12,14 +12,15 @@ WITH event AS (
 			AND (n.state IN ('applied', 'unchanged') OR n.state = 'skipped' AND n.code = 'not_wanted'))
 			AS covered,
 		EXISTS (SELECT FROM message n WHERE n.source_id = e.id AND n.entity = $2 AND n.source = $1
-			AND n.route = $3 AND n.version >= e.version AND n.state <> 'superseded') AS followed
+			AND n.route = $3 AND n.version >= e.version AND n.state <> 'superseded'
+			AND n.code IS DISTINCT FROM 'not_touched') AS followed
 	FROM event e
 	LEFT JOIN message m ON m.source = $1 AND m.event_id = e.event_id AND coalesce(m.route, '') = $3
 ), sorted AS (
 	SELECT *, CASE
 		WHEN state IN ('received', 'waiting', 'retrying') THEN 'open'
 		WHEN state IN ('applied', 'unchanged') THEN state::text
-		WHEN state = 'skipped' AND (code = 'not_wanted' OR covered) THEN 'skipped'
+		WHEN state = 'skipped' AND (code IN ('not_wanted', 'not_touched') OR covered) THEN 'skipped'
 		WHEN state IN ('skipped', 'rejected', 'dead') THEN CASE WHEN covered THEN 'covered' ELSE 'refused' END
 		WHEN state = 'superseded' AND (followed OR reason LIKE '% has a later version already') THEN 'superseded'
 		WHEN covered THEN 'covered'

@@ -131,7 +131,7 @@ compare_one_route(struct request *rq, void *arg)
 	c->pace.rate = bridge_options.reconcile_rate;
 	c->shape = arena_new(&rq->arena, struct shape);
 	c->shape->route = this->route;
-	c->suspects = arena_array(&rq->arena, struct suspect, SUSPECTS_MAX);
+	c->suspects = arena_array(&rq->arena, struct suspect, SUSPECTS_ROOM);
 	if (run->source_id) {
 		c->suspects[c->suspect_count++] = (struct suspect){ .id = run->source_id };
 		ok = compare_sample(rq, c);

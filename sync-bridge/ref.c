@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "bridge.h"
 
 static const char name_bytes[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
@@ -57,6 +58,33 @@ bridge_route_takes(const struct bridge_route *route, const char *type)
 	for (const char **event = route->events; *event; event++)
 		if (fnmatch(*event, type, 0) == 0)
 			return true;
+	return false;
+}
+
+static bool
+is_read(const struct bridge_route *route, const char *field)
+{
+	for (const char **each = route->reads; *each; each++)
+		if (strcmp(*each, field) == 0)
+			return true;
+	return false;
+}
+
+bool
+bridge_route_reads(const struct bridge_route *route, const char *type, const cJSON *changed)
+{
+	const char *verb = strrchr(type, '.');
+	const cJSON *each;
+
+	if (!route->reads || !verb || strcmp(verb, ".updated") != 0 || !changed ||
+	    !changed->child)
+		return true;
+	cJSON_ArrayForEach(each, changed) {
+		const char *field = each->string ? each->string : each->valuestring;
+
+		if (!field || is_read(route, field))
+			return true;
+	}
 	return false;
 }
 

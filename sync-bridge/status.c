@@ -122,9 +122,12 @@ routes_state(struct request *rq)
 int
 status_undelivered(struct request *rq, struct bridge_system *system, const char **error)
 {
+	/* In the order in which its sender looks for them; in any other it would pass by all that
+	 * were ever sent. */
 	struct call call = {
 		.method = "GET",
-		.path = "/api/v1/webhook-deliveries?status=pending&limit=1&fields=id",
+		.path = "/api/v1/webhook-deliveries?status=pending&limit=1&fields=id"
+			"&sort=webhook_id,entity,record_id",
 		.look = true,
 	};
 	const cJSON *data;

@@ -17,16 +17,18 @@
 #define APART_MS_MAX 1000
 #define CHUNK 500
 
-/* Of records $3 those with a message that is open, or that came since $4 less $5 ms. */
+/* Of records $3 those with a message that is open, or that came since $4 less $5 ms; but none that
+ * the route does not read. */
 static const char sql_busy[] =
 	"SELECT DISTINCT source_id FROM message WHERE source = $1 AND entity = $2 AND route = $6"
 	" AND source_id = ANY ($3::bigint[]) AND (finished_at IS NULL"
-	" OR received_at > $4::timestamptz - $5::bigint * interval '1 ms')";
+	" OR received_at > $4::timestamptz - $5::bigint * interval '1 ms')"
+	" AND code IS DISTINCT FROM 'not_touched'";
 
 /* One record: the same, or its own change is so young that its message may not be here yet. */
 static const char sql_changing[] =
 	"SELECT EXISTS (SELECT FROM message WHERE source = $1 AND entity = $2 AND route = $7"
-	" AND source_id = $3 AND (finished_at IS NULL"
+	" AND source_id = $3 AND code IS DISTINCT FROM 'not_touched' AND (finished_at IS NULL"
 	" OR received_at > $4::timestamptz - $5::bigint * interval '1 ms'))"
 	" OR coalesce($6::timestamptz > clock_timestamp() - $5::bigint * interval '1 ms', false)"
 	" AS changing";
@@ -159,18 +161,34 @@ look_at_all(struct request *rq, struct look *look, void (*work)(struct request *
 }
 
 bool
-suspects_check(struct request *rq, struct comparison_of_route *c)
+suspects_leave_busy(struct request *rq, struct comparison_of_route *c)
 {
 	struct look look = { .c = c };
-	int left;
+	int left = 0;
 
-	c->counts.suspects = c->suspect_count;
 	for (int i = 0; i < c->suspect_count; i += CHUNK) {
 		look.from = i;
 		look.to = i + CHUNK < c->suspect_count ? i + CHUNK : c->suspect_count;
 		if (!run_look(rq, &look, drop_busy))
 			return false;
 	}
+	for (int i = 0; i < c->suspect_count; i++)
+		if (!c->suspects[i].dropped)
+			c->suspects[left++] = c->suspects[i];
+	c->counts.suspects += c->suspect_count - left;
+	c->suspect_count = left;
+	return true;
+}
+
+bool
+suspects_check(struct request *rq, struct comparison_of_route *c)
+{
+	struct look look = { .c = c };
+	int left;
+
+	if (!suspects_leave_busy(rq, c))
+		return false;
+	c->counts.suspects += c->suspect_count;
 	if (!look_at_all(rq, &look, first_look, &left))
 		return false;
 	if (left && c->settle_ms < APART_MS_MAX)

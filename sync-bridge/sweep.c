@@ -25,28 +25,28 @@
 #define IDLE_MS 1000
 #define BACKLOG_MS 250
 #define COUNT_MS 250         /* counting a backlog takes a while: not in each look */
+#define REST_SHARE 20        /* what takes long is not done again for so many times as long */
+#define REST_OVER_US 10000
+#define REST_MS_MAX 10000
 #define LOAD_MAX 500
 #define RETRIES_MAX 250
 #define HELD_IDS_MAX 8000
 #define ELECTION_KEY 0x62726964676531   /* "bridge1" */
 
 /* $1 routes whose target answers, $2 ids held here, $3 shards worked here, $4 how many retries at
- * most. First tries have their own place, so that retries cannot keep them out; those of one record
- * come in order. */
+ * most, $5 id to go on after. First tries have their own place, so that retries cannot keep them
+ * out; those of one record come in order. NOT IN is looked up by hash also in a plan for any
+ * parameters. */
+#define DUE                                                                                        \
+	"SELECT id, route, source_id, version, event_id, type, body, traceparent, code, reason,"   \
+	" attempts, round, state FROM message"                                                     \
+	" WHERE state IN ('received', 'waiting', 'retrying')"                                      \
+	" AND (next_at IS NULL OR next_at <= now()) AND route = ANY ($1::text[])"                  \
+	" AND id NOT IN (SELECT unnest($2::bigint[])) AND source_id % 61 = ANY ($3::int[])"
 static const char sql_due[] =
-	"(SELECT id, route, source_id, version, event_id, type, body, traceparent, code, reason,"
-	" attempts, round, state FROM message"
-	" WHERE state IN ('received', 'waiting', 'retrying')"
-	" AND (next_at IS NULL OR next_at <= now()) AND (state <> 'retrying' OR attempts = 0)"
-	" AND route = ANY ($1::text[]) AND id <> ALL ($2::bigint[])"
-	" AND source_id % 61 = ANY ($3::int[]) ORDER BY id LIMIT 500)"
+	"(" DUE " AND (state <> 'retrying' OR attempts = 0) AND id > $5 ORDER BY id LIMIT 500)"
 	" UNION ALL "
-	"(SELECT id, route, source_id, version, event_id, type, body, traceparent, code, reason,"
-	" attempts, round, state FROM message"
-	" WHERE state IN ('received', 'waiting', 'retrying')"
-	" AND (next_at IS NULL OR next_at <= now()) AND state = 'retrying' AND attempts > 0"
-	" AND route = ANY ($1::text[]) AND id <> ALL ($2::bigint[])"
-	" AND source_id % 61 = ANY ($3::int[]) ORDER BY id LIMIT $4)";
+	"(" DUE " AND state = 'retrying' AND attempts > 0 ORDER BY id LIMIT $4)";
 
 /* What was put off while a system was away need not wait longer, nor what was pulled meanwhile. */
 static const char sql_back[] =
@@ -72,7 +72,10 @@ static struct event *timer;
 static uint64_t due_at;       /* clock_ms of the timer, 0 when it is not set */
 static bool leading, running, again, stopped;
 static long open_count;       /* as of the last count, and what came in and ended here since */
-static uint64_t counted_at;   /* clock_ms */
+static int64_t position;      /* up to here a backlog is loaded; 0: there is none */
+static uint64_t count_after;  /* clock_ms, as the following */
+static uint64_t begin_after;  /* the next load from the beginning */
+static uint64_t rest_until;   /* and at the earliest, if one is asked for */
 
 static void
 schedule(uint64_t ms)
@@ -88,9 +91,30 @@ schedule(uint64_t ms)
 void
 lane_sweep_soon(uint64_t ms)
 {
+	if (ms == 0 && begin_after > rest_until)
+		begin_after = rest_until;
 	if (running && ms == 0)
 		again = true;
 	schedule(ms);
+}
+
+void
+lane_sweep_on(void)
+{
+	if (running)
+		again = true;
+	schedule(0);
+}
+
+/* When something that began at began_us may be done again: an old snapshot held somewhere keeps
+ * all that has ended in the way of whoever looks from the beginning. */
+static uint64_t
+after_rest(uint64_t began_us)
+{
+	uint64_t took_us = clock_us() - began_us;
+	uint64_t rest_ms = took_us > REST_OVER_US ? took_us * REST_SHARE / 1000 : 0;
+
+	return clock_ms() + (rest_ms < REST_MS_MAX ? rest_ms : REST_MS_MAX);
 }
 
 static bool
@@ -159,7 +183,8 @@ held_ids(struct request *rq)
 	return text_str(&out);
 }
 
-static void
+/* Answers whether it is a first try. */
+static bool
 offer_row(const struct row *row)
 {
 	struct message message = {
@@ -180,6 +205,7 @@ offer_row(const struct row *row)
 	message.retry = message.attempts > 0 && strcmp(row_text(row, "state"), "retrying") == 0;
 	if (message.route)
 		lane_offer(message_new(&message));
+	return !message.retry;
 }
 
 /* What the targets' budgets would let through. */
@@ -196,10 +222,8 @@ retries_left(void)
 static void
 note_state(const struct row *row, unsigned long parked, bool counted)
 {
-	if (counted) {
+	if (counted)
 		open_count = (long)row_id(row, "open");
-		counted_at = clock_ms();
-	}
 	if (outcome_parked.times == parked) {
 		outcome_parked.waiting = row_bool(row, "waiting");
 		outcome_parked.rejected = row_bool(row, "rejected");
@@ -207,27 +231,64 @@ note_state(const struct row *row, unsigned long parked, bool counted)
 	pause_known(row_text(row, "routes"), row_text(row, "systems"));
 }
 
+/* Answers whether it counted, too. */
+static bool
+look_around(struct request *rq)
+{
+	unsigned long parked = outcome_parked.times;
+	bool count = clock_ms() >= count_after;
+	uint64_t began = clock_us();
+	struct row *row =
+		db_one(rq, sql_open, P_ID(count ? bridge_options.inbox_limit + 1 : 0));
+
+	note_state(row, parked, count);
+	if (!count)
+		return false;
+	count_after = after_rest(began) + COUNT_MS;
+	told_write(rq, leading);
+	return true;
+}
+
+/* A backlog is gone through from where the last load ended; retries, and what was not due or not
+ * visible then, are found from the beginning. */
+static int
+load(struct request *rq)
+{
+	int64_t from = clock_ms() < begin_after ? position : 0;
+	uint64_t began = clock_us();
+	struct rows *due = db_all(rq, sql_due, P_TEXT(routes_where(rq, is_ready)),
+				  P_TEXT(held_ids(rq)), P_TEXT(shard_list(rq)),
+				  P_ID(from ? 0 : retries_left()), P_ID(from));
+	int64_t last = 0;
+	int fresh = 0;
+
+	if (!from) {
+		rest_until = after_rest(began);
+		begin_after = rest_until + BACKLOG_MS;
+	}
+	for (int i = 0; i < rows_count(due); i++) {
+		struct row *row = rows_at(due, i);
+
+		if (!offer_row(row))
+			continue;
+		last = row_id(row, "id");
+		fresh++;
+	}
+	position = fresh < LOAD_MAX ? 0 : last;
+	return rows_count(due);
+}
+
 static void
 look(struct request *rq, void *arg)
 {
 	int *loaded = arg;
-	unsigned long parked = outcome_parked.times;
-	bool count = clock_ms() >= counted_at + COUNT_MS || !counted_at;
-	struct row *row =
-		db_one(rq, sql_open, P_ID(count ? bridge_options.inbox_limit + 1 : 0));
-	struct rows *due;
+	bool counted = look_around(rq);
 
-	note_state(row, parked, count);
-	if (count)
-		told_write(rq, leading);
-	if (!shard_any() || (count && open_count == 0) || app_current()->draining)
+	if (!shard_any() || (counted && open_count == 0) || app_current()->draining)
 		return;
 	call_back(rq);
-	due = db_all(rq, sql_due, P_TEXT(routes_where(rq, is_ready)), P_TEXT(held_ids(rq)),
-		     P_TEXT(shard_list(rq)), P_ID(retries_left()));
-	*loaded = rows_count(due);
-	for (int i = 0; i < *loaded; i++)
-		offer_row(rows_at(due, i));
+	if (lane_has_room())
+		*loaded = load(rq);
 }
 
 static void

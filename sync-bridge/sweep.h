@@ -32,6 +32,8 @@ void sweep_tell_all(void);
 /* ---- lane.c's, for the sweep ---- */
 /* Ids of the messages held; answers how many. */
 int lane_held(int64_t *ids, int max);
+/* Half of the window is free; else lane_sweep_on follows once it is. */
+bool lane_has_room(void);
 /* The sweep has ended: forget what ended during it. */
 void lane_forget_done(void);
 

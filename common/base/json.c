@@ -33,17 +33,6 @@ json_init(void)
 }
 
 cJSON *
-json_own(struct request *rq, const char *text)
-{
-	struct json_error error;
-	cJSON *tree = json_parse(rq, text, strlen(text), &error);
-
-	if (!tree)
-		fail(rq, ERR_INTERNAL, .detail = "Stored JSON does not parse.");
-	return tree;
-}
-
-cJSON *
 json_get(const cJSON *object, const char *key)
 {
 	return cJSON_GetObjectItemCaseSensitive(object, key);

@@ -35,7 +35,7 @@ struct json_error {
 /* NULL on refusal, with *error filled. */
 cJSON *json_parse(struct request *rq, const char *text, size_t length, struct json_error *error);
 
-/* For text we wrote ourselves (a column of type json): a refusal is ERR_INTERNAL. */
+/* For text we wrote ourselves (a column of type json), of any length: a refusal is ERR_INTERNAL. */
 cJSON *json_own(struct request *rq, const char *text);
 
 /* Case-sensitive member, NULL when absent. */

@@ -15,6 +15,7 @@ struct parser {
 	const char *end;
 	int depth;
 	int tokens;
+	bool limited;         /* in tokens */
 	const char *reason;   /* set at the first refusal */
 };
 
@@ -408,7 +409,7 @@ parse_value(struct parser *p, cJSON *node)
 	skip_space(p);
 	if (p->at >= p->end)
 		return refuse(p, "unexpected end");
-	if (++p->tokens > JSON_TOKENS_MAX)
+	if (p->limited && ++p->tokens > JSON_TOKENS_MAX)
 		return refuse(p, "too many values");
 	switch (*p->at) {
 	case '{':
@@ -432,19 +433,41 @@ parse_value(struct parser *p, cJSON *node)
 	}
 }
 
+static cJSON *
+parse_whole(struct parser *p)
+{
+	cJSON *tree = cJSON_CreateNull();
+
+	if (!parse_value(p, tree))
+		return NULL;
+	skip_space(p);
+	if (p->at == p->end)
+		return tree;
+	refuse(p, "bytes after the value");
+	return NULL;
+}
+
 cJSON *
 json_parse(struct request *rq, const char *text, size_t length, struct json_error *error)
 {
-	struct parser p = { .rq = rq, .start = text, .at = text, .end = text + length };
-	cJSON *tree = cJSON_CreateNull();
+	struct parser p = { .rq = rq, .start = text, .at = text, .end = text + length,
+			    .limited = true };
+	cJSON *tree = parse_whole(&p);
 
-	if (parse_value(&p, tree)) {
-		skip_space(&p);
-		if (p.at == p.end)
-			return tree;
-		refuse(&p, "bytes after the value");
+	if (!tree) {
+		error->reason = p.reason;
+		error->offset = (size_t)(p.at - p.start);
 	}
-	error->reason = p.reason;
-	error->offset = (size_t)(p.at - p.start);
-	return NULL;
+	return tree;
+}
+
+cJSON *
+json_own(struct request *rq, const char *text)
+{
+	struct parser p = { .rq = rq, .start = text, .at = text, .end = text + strlen(text) };
+	cJSON *tree = parse_whole(&p);
+
+	if (!tree)
+		fail(rq, ERR_INTERNAL, .detail = "Stored JSON does not parse.");
+	return tree;
 }

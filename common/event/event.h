@@ -27,7 +27,7 @@ struct change {
 };
 
 /* Inside a transaction only. Queued with the transaction's other statements, not awaited. The
- * strings must live as long as the request. changed is made in SQL: the top-level members that
+ * strings must live as long as the request. What changed is found here: the top-level members that
  * differ between before and record, without version and updated_at (null equals absent). */
 void event_append(struct request *rq, const struct change *change);
 

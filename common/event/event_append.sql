@@ -1,21 +1,15 @@
 -- common/event/event_append.sql -- the event of one change, and a delivery for each webhook that wants it.
--- $1 entity, $2 type, $3 user, $4 actor, $5 origin, $6 trace, $7 traceparent; $8 id, $9 version, $10 JSON before
--- (null when it is new), $11 JSON now. r is the record and what changed of it; other statements put their own r
--- there (event_statement).
+-- $1 entity, $2 type, $3 user, $4 actor, $5 origin, $6 trace, $7 traceparent. r is the record: id, version,
+-- JSON, and what changed; other statements put their own r there (event_statement).
 -- Answers a row per delivery, one without when there is none, with the highest version of the record
 -- that was still pending before: deliveries made here are not visible to it.
 WITH r AS (
-	SELECT $8::bigint AS id, $9::bigint AS version, $11::text::json AS json_, ARRAY(
-			SELECT coalesce(n.key, o.key)
-			FROM jsonb_each($11::text::jsonb) n
-			FULL JOIN jsonb_each(coalesce($10::text, '{}')::jsonb) o ON o.key = n.key
-			WHERE nullif(n.value, 'null') IS DISTINCT FROM nullif(o.value, 'null')
-				AND coalesce(n.key, o.key) NOT IN ('version', 'updated_at')
-			ORDER BY 1) AS changed_
+	SELECT $8::bigint AS id, $9::bigint AS version, $10::text::json AS json_, $11::text[] AS changed_
 ), e AS (
 	INSERT INTO event (entity, record_id, version, type, user_id, actor, origin, trace,
 		traceparent, changed, record)
-	SELECT $1::text, r.id, r.version, $2::text, $3::bigint, $4::text, $5::text, $6::text, $7::text, r.changed_, r.json_
+	SELECT $1::text, r.id, r.version, $2::text, $3::bigint, $4::text, $5::text, $6::text, $7::text,
+		r.changed_, r.json_
 	FROM r
 	RETURNING id, event_id, at, changed
 ), d AS (

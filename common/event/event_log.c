@@ -1,8 +1,10 @@
 /* common/event/event_log.c -- appends changes and, after COMMIT, hands them to the sender. */
 #include "event/event.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/metric_list.h"
 #include "base/text.h"
 #include "db/db.h"
@@ -124,6 +126,65 @@ mail_add(struct request *rq, struct letter *letter)
 		P_TEXT((rq)->actor->name), P_TEXT((rq)->actor->origin),          \
 		P_TEXT((rq)->trace_id), P_TEXT((rq)->traceparent)
 
+static int
+by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Both come from the same columns in the same order: the member wanted is mostly the next one. */
+static const cJSON *
+member_like(const cJSON *object, const cJSON *wanted, const cJSON **next)
+{
+	const cJSON *found = *next;
+
+	if (!found || strcmp(found->string, wanted->string) != 0)
+		found = json_get(object, wanted->string);
+	if (found)
+		*next = found->next;
+	return found;
+}
+
+/* Adds those of a's members that b has not, or other; with both, only those b has not. */
+static int
+add_differing(const char **names, const cJSON *a, const cJSON *b, bool absent_only)
+{
+	const cJSON *next = b ? b->child : NULL, *member;
+	int count = 0;
+
+	cJSON_ArrayForEach(member, a) {
+		const cJSON *other = member_like(b, member, &next);
+
+		if (strcmp(member->string, "version") == 0 ||
+		    strcmp(member->string, "updated_at") == 0)
+			continue;
+		if (other ? !absent_only && !cJSON_Compare(member, other, true)
+			  : !cJSON_IsNull(member))
+			names[count++] = member->string;
+	}
+	return count;
+}
+
+/* As an array of PostgreSQL's; members are named as columns are, without quotes. */
+static const char *
+what_changed(struct request *rq, const struct change *change)
+{
+	const cJSON *now = json_own(rq, change->record);
+	const cJSON *before = change->before ? json_own(rq, change->before) : NULL;
+	size_t size = (size_t)cJSON_GetArraySize(now) + (size_t)cJSON_GetArraySize(before) + 1;
+	const char **names = arena_array(&rq->arena, const char *, size);
+	int count = add_differing(names, now, before, false);
+	struct text out = text_in(&rq->arena);
+
+	count += add_differing(names + count, before, now, true);
+	qsort(names, (size_t)count, sizeof(*names), by_text);
+	text_add(&out, "{");
+	for (int i = 0; i < count; i++)
+		text_addf(&out, "%s\"%s\"", i ? "," : "", names[i]);
+	text_add(&out, "}");
+	return text_str(&out);
+}
+
 void
 event_append(struct request *rq, const struct change *change)
 {
@@ -132,8 +193,8 @@ event_append(struct request *rq, const struct change *change)
 	letter->change = *change;
 	letter->pending = db_send(rq, sql_event_append,
 				  EVENT_PARAMS(rq, change->entity, change->type), P_ID(change->id),
-				  P_ID(change->version), P_TEXT(change->before),
-				  P_TEXT(change->record));
+				  P_ID(change->version), P_TEXT(change->record),
+				  P_TEXT(what_changed(rq, change)));
 	mail_add(rq, letter);
 }
 

@@ -1,15 +1,41 @@
 """tests/bench/backlog.py -- how fast the bridge carries what has piled up, and what slows it."""
+import collections
 import os
-import pathlib
-import re
 import threading
 import time
 
 import psycopg2
+import use
+from reconcile import MADE
 from reference import Script
-from waiting import idle
+from waiting import eventually, idle
 
-COUNT = int(os.environ.get("BENCH_BACKLOG", 4000))
+COUNT = int(os.environ.get("BENCH_BACKLOG", 10000))
+FLAT = int(os.environ.get("BENCH_FLAT", 40000))
+CHUNK = 20000
+
+# Changes as the CRM writes them, of many records at once: the new version, its event, its delivery.
+CHANGED = """
+    WITH a AS (
+        UPDATE crm.account a SET billing_street = '{street}', version = version + 1,
+            updated_at = clock_timestamp()
+        WHERE id IN (SELECT id FROM crm.account WHERE name LIKE 'Company %' AND id > {after}
+            ORDER BY id LIMIT {count})
+        RETURNING a.*),
+    e AS (
+        INSERT INTO crm.event (entity, record_id, version, type, user_id, actor, origin, trace,
+            traceparent, changed, record)
+        SELECT 'account', a.id, a.version, 'account.updated', 1, 'admin', 'user', t.trace,
+            '00-' || t.trace || '-' || left(t.trace, 16) || '-01', '{{billing_street}}',
+            (to_jsonb(a) || '{{"primary_contact_id": null}}')::json
+        FROM a CROSS JOIN LATERAL (SELECT md5(a.id || ':' || a.version) AS trace) t
+        RETURNING id, record_id, version),
+    d AS (
+        INSERT INTO crm.webhook_delivery (webhook_id, event_id, entity, record_id, record_version)
+        SELECT w.id, e.id, 'account', e.record_id, e.version FROM e CROSS JOIN crm.webhook w)
+    SELECT max(record_id) FROM e"""
+
+Drain = collections.namedtuple("Drain", "rate quarters cpu grown")
 
 # What one change costs in commits: taken in, in effect with its event, done with its link.
 SAME_COMMITS = [
@@ -40,52 +66,66 @@ def start_bridge(stack, workers):
     stack.wait_ready("bridge")
 
 
-def pile_up(stack, ids, count):
+def pile_up(stack, count):
     """Changes of as many records, made while the bridge is away."""
-    turns = iter(range(count))
-    lock = threading.Lock()
-    tag = time.time_ns()
-
-    def change():
-        crm = stack.api("crm")
-        while True:
-            with lock:
-                turn = next(turns, None)
-            if turn is None:
-                return
-            crm.patch(f"/accounts/{ids[turn % len(ids)]}",
-                      {"billing_street": f"{turn} Street {tag}"})
-    threads = [threading.Thread(target=change) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    after, street = 0, f"{time.time_ns()} Street"
+    for made in range(0, count, CHUNK):
+        after = stack.sql(CHANGED.format(street=street, after=after,
+                                         count=min(CHUNK, count - made)))
+    stack.sql("ANALYZE crm.event; ANALYZE crm.webhook_delivery")
 
 
-def resident(stack):
-    status = pathlib.Path(f"/proc/{stack.processes['bridge'].pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+class Watch:
+    """CPU and memory while something runs, by how far it has come."""
+
+    def __init__(self, stack, newest):
+        self.stack, self.newest = stack, newest
+        self.pids = {name: process.pid for name, process in stack.processes.items()}
+        self.pids["postgres"] = use.postmaster(stack)
+        self.samples = []   # (effects, {process: CPU seconds}, {daemon: MB})
+        self.look()
+
+    def look(self):
+        effects = int(self.stack.sql("SELECT coalesce(max(id), 0) FROM erp.event")) - self.newest
+        self.samples.append((effects, {n: use.cpu_seconds(p) for n, p in self.pids.items()},
+                             {n: use.resident(p) for n, p in self.pids.items() if n != "postgres"}))
+        return effects
+
+    def cpu(self, part=(0, 1)):
+        """Microseconds of each process for one effect, in a part of the way."""
+        last = self.samples[-1][0]
+        first, end = (min(self.samples, key=lambda s: abs(s[0] - share * last)) for share in part)
+        return {n: 1e6 * (end[1][n] - first[1][n]) / max(1, end[0] - first[0])
+                for n in self.pids}
+
+    def grown(self):
+        """MB, of each daemon: its most in the second half over its most in the first quarter."""
+        last = self.samples[-1][0]
+        early = [s[2] for s in self.samples if s[0] <= last / 4]
+        late = [s[2] for s in self.samples if s[0] >= last / 2]
+        return {n: max(s[n] for s in late) - max(s[n] for s in early) for n in late[0]}
 
 
-def drain(stack, ids, count, workers):
-    """Effects a second, and in the first and the last quarter; resident MB after and before."""
+def drain(stack, count, workers):
     stop_bridge(stack)
-    pile_up(stack, ids, count)
-    newest = stack.sql("SELECT coalesce(max(id), 0) FROM erp.event")
+    pile_up(stack, count)
+    newest = int(stack.sql("SELECT coalesce(max(id), 0) FROM erp.event"))
     start_bridge(stack, workers)
-    before = resident(stack)
-    idle(stack.api("bridge"), 1800)
-    times = [float(t) for t in stack.sql(
-        "SELECT extract(epoch FROM at) FROM erp.event WHERE type = 'customer.updated'"
-        f" AND origin = 'bridge' AND id > {newest} ORDER BY at").split()]
-    quarter = len(times) // 4
+    watch = Watch(stack, newest)
+    pause = min(5, max(0.2, count / 40000))
+    eventually(lambda: watch.look() >= count, 7200, pause)
+    idle(stack.api("bridge"), 600)
+    quarters = [tuple(map(float, line.split("|"))) for line in stack.sql(f"""
+        SELECT count(*), extract(epoch FROM min(at)), extract(epoch FROM max(at)) FROM (
+            SELECT at, ntile(4) OVER (ORDER BY at) AS quarter FROM erp.event
+            WHERE type = 'customer.updated' AND origin = 'bridge' AND id > {newest}) e
+        GROUP BY quarter ORDER BY quarter""").split("\n")]
+    assert sum(n for n, _, _ in quarters) == count
+    return Drain(count / (quarters[-1][2] - quarters[0][1]),
+                 [n / (last - first) for n, first, last in quarters], watch, watch.grown())
 
-    def rate(part):
-        return (len(part) - 1) / (part[-1] - part[0])
-    return (rate(times), rate(times[:quarter]), rate(times[-quarter:]), resident(stack) - before)
 
-
-def reference(stack, ids, seconds):
+def reference(stack, seconds):
     customers = stack.sql("SELECT min(id), max(id) FROM erp.customer").split("|")
     script = Script(stack.var, "commits")
     for number, sql in enumerate(SAME_COMMITS):
@@ -94,27 +134,59 @@ def reference(stack, ids, seconds):
     return script.best(stack.database_url, [8, 16], seconds)
 
 
-def bench(stack, figures, make_accounts, seconds):
-    ids = make_accounts(stack.api("crm"), COUNT)
-    idle(stack.api("bridge"), 600)
-    one, first, last, grown = drain(stack, ids, COUNT, 1)
-    best = reference(stack, ids, seconds)
-    figures.row("changes carried from a backlog, 1 process", f"{one:,.0f}", "/s",
-                f"pgbench, same commits {best:,.0f}", one / best)
-    figures.row(f"  of {COUNT:,}: last quarter to first", f"{last / first:.2f}", "",
-                target=">= 0.9", met=last / first >= 0.9)
-    figures.row("  memory grown by", f"{grown:.1f}", "MB", target="<= 10 MB", met=grown <= 10)
-    two = drain(stack, ids, COUNT, 2)[0]
-    figures.row("changes carried from a backlog, 2 processes", f"{two:,.0f}", "/s",
-                f"1 process {one:,.0f}", two / one)
+def make_crossed(stack, count):
+    """Accounts that have crossed, up to so many."""
+    there = int(stack.sql("SELECT count(*) FROM crm.account WHERE name LIKE 'Company %'"))
+    if there < count:
+        stack.sql(MADE.format(rows=count - there))
+
+
+def report_cpu(figures, watch):
+    for name, used in sorted(watch.cpu().items(), key=lambda each: -each[1]):
+        figures.row(f"  CPU of {name}", f"{used:,.0f}", "us", "for one change")
+
+
+def bench(stack, figures, seconds):
+    make_crossed(stack, COUNT)
+    drain(stack, COUNT // 4, 1)   # warm
+    one = drain(stack, COUNT, 1)
+    best = reference(stack, seconds)
+    figures.row("changes carried from a backlog, 1 process", f"{one.rate:,.0f}", "/s",
+                f"pgbench, same commits {best:,.0f}", one.rate / best)
+    report_cpu(figures, one.cpu)
+    two = drain(stack, COUNT, 2)
+    figures.row("changes carried from a backlog, 2 processes", f"{two.rate:,.0f}", "/s",
+                f"1 process {one.rate:,.0f}", two.rate / one.rate)
+    report_cpu(figures, two.cpu)
     holder = psycopg2.connect(stack.database_url)
     with holder.cursor() as cursor:
         cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM crm.event")
-        held = drain(stack, ids, COUNT, 1)[0]
+        held = drain(stack, COUNT, 1)
     holder.close()
-    again = drain(stack, ids, COUNT, 1)[0]
-    figures.row("  with an old snapshot held", f"{held:,.0f}", "/s", f"without {again:,.0f}",
-                held / again, ">= 0.95", held / again >= 0.95)
+    again = drain(stack, COUNT, 1)
+    figures.row("  with an old snapshot held", f"{held.rate:,.0f}", "/s",
+                f"without {again.rate:,.0f}", held.rate / again.rate, ">= 0.95",
+                held.rate / again.rate >= 0.95)
+    costs = [sum(each.cpu.cpu().values()) for each in (held, again)]
+    figures.row("  its CPU for one change", f"{costs[0]:,.0f}", "us", f"without {costs[1]:,.0f}",
+                costs[0] / costs[1])
+
+
+def bench_flat(stack, figures):
+    """One long backlog: the last quarter goes as the first."""
+    make_crossed(stack, FLAT)
+    long = drain(stack, FLAT, 1)
+    figures.row(f"a backlog of {FLAT:,}, 1 process", f"{long.rate:,.0f}", "/s")
+    ratio = long.quarters[-1] / long.quarters[0]
+    figures.row("  by quarter", " ".join(f"{q:,.0f}" for q in long.quarters), "/s", "",
+                ratio, ">= 0.9", ratio >= 0.9)
+    first, last = (sum(long.cpu.cpu(part).values()) for part in ((0, 0.25), (0.75, 1)))
+    figures.row("  CPU for one change, last quarter", f"{last:,.0f}", "us",
+                f"first {first:,.0f}", last / first)
+    report_cpu(figures, long.cpu)
+    for name, grown in long.grown.items():
+        figures.row(f"  memory of {name} grown by", f"{grown:.1f}", "MB", target="<= 10 MB",
+                    met=grown <= 10)
 
 
 def poison(stack, figures, make_accounts, paced, latencies, seconds):

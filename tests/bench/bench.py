@@ -330,7 +330,11 @@ def bench_reconcile(stack, figures):
 # ---- what has piled up, and what slows it down ----
 
 def bench_backlog(stack, figures):
-    backlog.bench(stack, figures, make_accounts, SECONDS)
+    backlog.bench(stack, figures, SECONDS)
+
+
+def bench_flat(stack, figures):
+    backlog.bench_flat(stack, figures)
 
 
 def bench_poison(stack, figures):
@@ -339,7 +343,7 @@ def bench_poison(stack, figures):
 
 ALL = {"footprint": bench_footprint, "read": bench_read, "latency": bench_latency,
        "drain": bench_drain, "poison": bench_poison, "backlog": bench_backlog,
-       "reconcile": bench_reconcile, "create": bench_create}
+       "flat": bench_flat, "reconcile": bench_reconcile, "create": bench_create}
 
 
 def main():

@@ -1,10 +1,11 @@
 """tests/bridge/test_inbox.py -- only genuine changes get in, and each is kept before its 202."""
 import json
 import time
+from concurrent import futures
 
 import pytest
 from fake_system import post_event, signed
-from lone_bridge import lone, new_event_id, one_lone_bridge  # noqa: F401
+from lone_bridge import api_with, lone, new_event_id, one_lone_bridge  # noqa: F401
 
 
 def change(lone, id=1, **members):
@@ -118,6 +119,27 @@ def test_a_thousand_changes_at_once_have_a_thousand_effects(lone):
         lone.account(id, event_id=new_event_id())
     lone.all_ended(60)
     assert len({c.path for c in lone.erp.effects}) == 1000
+
+
+def test_of_many_at_once_only_the_wrong_ones_are_refused(lone):
+    """They share statements; what one of them does wrong is no other's fault."""
+    lone.start()
+
+    def told(id):
+        body = json.loads(change(lone, id))
+        if id % 10 == 0:
+            body["timestamp"] = "never"
+        body = json.dumps(body).encode()
+        reply = api_with(lone, None).raw("POST", "/inbox/crm", body,
+                                         signed(lone.crm.secret, body))
+        return reply.status
+    with futures.ThreadPoolExecutor(40) as pool:
+        statuses = list(pool.map(told, range(1, 201)))
+    for id, status in enumerate(statuses, 1):
+        assert 400 <= status < 500 if id % 10 == 0 else status == 202, (id, status)
+    lone.all_ended()
+    assert sorted(m["source_id"] for m in lone.messages()) == [
+        id for id in range(1, 201) if id % 10]
 
 
 def test_a_change_of_our_own_making_goes_no_further_and_is_counted(lone):

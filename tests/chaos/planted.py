@@ -16,10 +16,11 @@ BUGS = [
          "CREATE INDEX message_event_id_key")]),
     Bug("acknowledged although the commit failed", "I5", [
         ("sync-bridge/inbox.c", "void\ninbox_post(struct request *rq)\n{",
-         "static void\ntake_anyhow(struct request *rq, void *arg)\n{\n\ttake(rq, arg);\n}\n\n"
+         "static void\ntake_anyhow(struct request *rq, void *arg)\n{\n"
+         "\tgather_write(rq, &gather, arg);\n}\n\n"
          "void\ninbox_post(struct request *rq)\n{"),
-        ("sync-bridge/inbox.c", "\ttake(rq, &arrival);\n",
-         "\trequest_run(rq, take_anyhow, &arrival);\n")]),
+        ("sync-bridge/inbox.c", "\tgather_write(rq, &gather, &arrival.item);\n",
+         "\trequest_run(rq, take_anyhow, &arrival.item);\n")]),
     Bug("message lost when the inbox is full", "I5", [
         ("sync-bridge/inbox.c", "\tif (sweep_open() > bridge_options.inbox_limit)\n"
          "\t\tfail(rq, ERR_UNAVAILABLE, .detail = \"The inbox is full.\",\n"

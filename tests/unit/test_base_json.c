@@ -151,10 +151,11 @@ check_tokens(struct request *rq, void *arg)
 	text_add(&text, "]");
 	assert_null(json_parse(rq, text.data, text.length, &error));
 	assert_string_equal(error.reason, "too many values");
+	assert_int_equal(cJSON_GetArraySize(json_own(rq, text.data)), JSON_TOKENS_MAX);
 }
 
 static void
-values_end_at_20000(void **state)
+values_of_others_end_at_20000(void **state)
 {
 	in_request(check_tokens, NULL);
 }
@@ -189,7 +190,7 @@ main(void)
 		cmocka_unit_test(numbers_and_strings_come_back_as_they_came),
 		cmocka_unit_test(escapes_are_decoded),
 		cmocka_unit_test(nesting_ends_at_32),
-		cmocka_unit_test(values_end_at_20000),
+		cmocka_unit_test(values_of_others_end_at_20000),
 		cmocka_unit_test(members_are_found_by_exact_name_and_integers_stay_exact),
 	};
 
