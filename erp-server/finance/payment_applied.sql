@@ -10,4 +10,5 @@ SET allocated = s.whole, unapplied = greatest(p.amount - s.whole, 0)
 FROM sums s
 WHERE p.id = $1
 RETURNING s.whole, s.fresh, p.amount, p.amount - (s.whole - s.fresh) AS had, p.unapplied,
+	p.amount <> round(p.amount, minor_unit(p.currency)) AS has_fraction,
 	s.whole > p.amount AS too_much

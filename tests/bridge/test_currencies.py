@@ -59,6 +59,13 @@ def test_parts_of_a_yen_order_are_whole_yen_through_invoice_credit_and_payment(c
     idle(bridge)
     shown = crm.get(f"/opportunities/{deal['id']}/fulfilment")["invoices"]
     assert {i["total"] for i in shown} >= {"349.00", "174.00"}
+    for amount, part, field in (("174.5", "174", "amount"),
+                                ("174", "173.5", "allocations[0].amount")):
+        with pytest.raises(ApiError) as caught:
+            erp.post("/payments", {"customer_id": order["customer_id"], "amount": amount,
+                                   "allocations": [{"invoice_id": invoices[1]["id"],
+                                                    "amount": part}]})
+        assert [e["field"] for e in caught.value.problem["errors"]] == [field]
     erp.post("/payments", {"customer_id": order["customer_id"], "amount": "174",
                            "allocations": [{"invoice_id": invoices[1]["id"], "amount": "174"}]})
     idle(bridge)
