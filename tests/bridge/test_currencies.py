@@ -1,4 +1,4 @@
-"""tests/bridge/test_currencies.py -- amounts are whole coins of their currency, on both sides alike."""
+"""tests/bridge/test_currencies.py -- amounts are whole coins of their currency on both sides."""
 from decimal import Decimal
 
 import pytest
