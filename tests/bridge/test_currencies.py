@@ -115,3 +115,19 @@ def test_a_currency_of_three_decimals_cannot_be_sold_in(crm, erp):
             api.post("/currencies", {"code": "KWD", "name": "Kuwaiti dinar", "minor_unit": 3})
         assert caught.value.status == 422
         assert [e["field"] for e in caught.value.problem["errors"]] == ["minor_unit"]
+
+
+def test_a_version_from_before_goes_on_rounding_to_the_cent(stack, crm, erp):
+    """Old and new run side by side: who does not give a line's amount gets it from the table."""
+    deal = deal_in(crm, "USD", [LINE])
+    line = deal["lines"][0]
+    stack.sql(f"UPDATE crm.opportunity_line SET quantity = 2.5 WHERE id = {line['id']}")
+    added = stack.sql(
+        "INSERT INTO crm.opportunity_line (opportunity_id, position, product_id, quantity,"
+        f" unit_price) VALUES ({deal['id']}, 2, {line['product_id']}, 1.5, 3.333)"
+        " RETURNING amount").splitlines()[0]
+    assert added == "5.00"
+    assert stack.sql(f"SELECT amount FROM crm.opportunity_line WHERE id = {line['id']}") == "790.88"
+    assert stack.sql("SET search_path TO erp; SELECT amount || ' ' || tax_amount FROM order_sums("
+                     "'[{\"quantity\": 1.5, \"unit_price\": 333, \"tax_percent\": 10}]',"
+                     " 'exclusive')").splitlines()[-1] == "499.50 49.95"
