@@ -4,7 +4,7 @@
 ALTER TABLE currency DROP CONSTRAINT currency_minor_unit_check;
 ALTER TABLE currency ADD CONSTRAINT currency_minor_unit_check CHECK (minor_unit BETWEEN 0 AND 2) NOT VALID;
 
--- Rounded half up, per line, to the currency's smallest coin.
+-- Rounded half up, per line, to the currency's smallest coin. Those of 0010 stay for a version from before.
 CREATE FUNCTION line_amount(quantity numeric, unit_price numeric, discount_percent numeric, minor_unit int)
 RETURNS numeric
 LANGUAGE sql IMMUTABLE AS 'SELECT round(quantity * unit_price * (100 - discount_percent) / 100, minor_unit)';
