@@ -196,7 +196,8 @@ run(struct request *rq, const struct bulk *bulk)
 	row = db_one(rq, sql_bulk, P_TEXT(f.states), P_TEXT(f.route), P_TEXT(f.source),
 		     P_TEXT(f.entity), P_TEXT(f.from_id), P_TEXT(f.to_id), P_TEXT(f.from_time),
 		     P_TEXT(f.to_time), P_ID(limit), P_TEXT(rq->actor->name), P_TEXT(reason),
-		     P_TEXT(bulk->action), P_TEXT(bulk->configured ? bridge_route_names(rq) : NULL));
+		     P_TEXT(bulk->action),
+		     P_TEXT(bulk->configured ? bridge_route_names(rq) : NULL));
 	count = row_id(row, "count");
 	json_add_integer(reply, "messages", count);
 	cJSON_AddBoolToObject(reply, "more", row_bool(row, "more"));

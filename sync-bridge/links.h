@@ -1,7 +1,7 @@
 /* sync-bridge/links.h -- finds the same record in another system.
  *
- * A link is a fact that hardly ever changes, so those once seen are kept in memory (50,000 at most);
- * a process that drops one tells the others.
+ * A link is a fact that hardly ever changes, so those once seen are kept in memory (50,000 at
+ * most); a process that drops one tells the others.
  * Mirrors (an ERP order and its picture in the CRM) are never found here: a picture does not
  * stand for the thing. Where routes make one record several things in one system, the first route
  * of the file says which of them a reference means.

@@ -159,6 +159,7 @@ system_state_json(struct request *rq, struct bridge_system *system, bool *empty)
 	cJSON_AddBoolToObject(item, "subscribed", told.subscribed);
 	json_add_string(item, "error", error ? error : told.error);
 	pause_add_system(rq, system->name, item);
+	json_add_integer(item, "epoch", system->epoch_number);
 	cJSON_AddItemToObject(item, "restored", restored ? restored : cJSON_CreateNull());
 	*empty = *empty && !restored;
 	*empty = *empty && more == 0 && (told.subscribed || !system_is_source(system));

@@ -1,4 +1,4 @@
-/* sync-bridge/wake.c -- makes and sets the timers of those who look at the database by the clock. */
+/* sync-bridge/wake.c -- makes and sets the timers of those who work by the clock. */
 #include "wake.h"
 
 #include "base/coro.h"

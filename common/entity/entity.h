@@ -94,7 +94,8 @@ struct lines {
 	const char *parent;       /* column */
 	const char *computed;     /* columns clients do not write, space separated */
 	bool read_only;           /* written by verbs alone */
-	struct inserted inserted[3];   /* over x, the line's body, and h, the record's row */
+	struct inserted inserted[3];   /* over x, the line's body, and h, the record's row, */
+	const char *joined;       /* and this, which goes behind h in FROM: " LEFT JOIN ..." */
 };
 
 /* A member of the JSON that is no column: an SQL expression over alias t. */

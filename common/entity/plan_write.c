@@ -169,9 +169,9 @@ add_line_insert(struct text *out, const struct line_plan *own, const struct shap
 	text_add(out, ") SELECT h.\"id\", e.n::int, ");
 	add_values(out, shape, own->lines->inserted, "e.j");
 	text_addf(out,
-		  " FROM %s, jsonb_array_elements(coalesce(%s->'%s', '[]'))"
+		  " FROM %s%s, jsonb_array_elements(coalesce(%s->'%s', '[]'))"
 		  " WITH ORDINALITY AS e(j, n), jsonb_to_record(e.j) AS ",
-		  header, body, own->lines->name);
+		  header, own->lines->joined ? own->lines->joined : "", body, own->lines->name);
 	add_record_type(out, shape, false);
 	text_add(out, condition);
 }

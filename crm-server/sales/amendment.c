@@ -90,7 +90,8 @@ struct entity opportunity_amendment_entity = {
 		     .table = "opportunity_amendment_line",
 		     .parent = "opportunity_amendment_id",
 		     .computed = "amount",
-		     .inserted = { { "amount", DEAL_LINE_AMOUNT } } } },
+		     .inserted = { { "amount", DEAL_LINE_AMOUNT } },
+		     .joined = DEAL_LINE_JOINED } },
 	.verbs = verbs,
 	.saved = amendment_saved,
 };

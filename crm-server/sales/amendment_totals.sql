@@ -2,7 +2,7 @@
 WITH line AS (
 	SELECT l.id, a.amount, line_tax(d.tax_mode, a.amount, l.tax_percent, u.minor_unit) AS tax
 	FROM opportunity_amendment d JOIN opportunity_amendment_line l ON l.opportunity_amendment_id = d.id
-		CROSS JOIN LATERAL (SELECT minor_unit(d.currency) AS minor_unit) u
+		JOIN currency u ON u.code = d.currency
 		CROSS JOIN LATERAL (SELECT line_amount(l.quantity, l.unit_price, l.discount_percent,
 			u.minor_unit) AS amount) a
 	WHERE d.id = $1

@@ -7,7 +7,8 @@
 /* What a new line of a deal or a proposal comes to; a changed one is added up with the sums. */
 #define DEAL_LINE_AMOUNT \
 	"line_amount(x.quantity, x.unit_price, coalesce(x.discount_percent, 0)," \
-	" coalesce((SELECT u.minor_unit FROM currency u WHERE u.code = h.currency), 2))"
+	" coalesce(m.minor_unit, 2))"
+#define DEAL_LINE_JOINED " LEFT JOIN currency m ON m.code = h.currency"
 
 extern const struct verb opportunity_verbs[];
 

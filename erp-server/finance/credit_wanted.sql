@@ -1,8 +1,9 @@
 -- erp-server/finance/credit_wanted.sql -- what of invoice $1 is to be credited: lines $2 (JSON), or all that is left.
 WITH line AS (
-	SELECT l.*, i.sku, minor_unit(v.currency) AS minor_unit, b.quantity AS credited, b.amount AS credited_amount, b.tax AS credited_tax
+	SELECT l.*, i.sku, u.minor_unit, b.quantity AS credited, b.amount AS credited_amount, b.tax AS credited_tax
 	FROM invoice_line l
 	JOIN invoice v ON v.id = l.invoice_id
+	JOIN currency u ON u.code = v.currency
 	JOIN item i ON i.id = l.item_id
 	CROSS JOIN LATERAL (
 		SELECT coalesce(sum(c.quantity), 0) AS quantity, coalesce(sum(c.amount), 0) AS amount,

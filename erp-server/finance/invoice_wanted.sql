@@ -1,10 +1,11 @@
 -- erp-server/finance/invoice_wanted.sql -- what of order $1 is to be invoiced: lines $2 (JSON), or all that is delivered.
 -- Parts of a line are rounded so that together they come to the line's amount exactly.
 WITH line AS (
-	SELECT l.*, i.sku, minor_unit(o.currency) AS minor_unit, b.quantity AS billed, b.amount AS billed_amount, b.tax AS billed_tax,
+	SELECT l.*, i.sku, u.minor_unit, b.quantity AS billed, b.amount AS billed_amount, b.tax AS billed_tax,
 		CASE i.type WHEN 'goods' THEN l.delivered ELSE l.quantity - l.lost END - b.quantity AS due
 	FROM sales_order_line l
 	JOIN sales_order o ON o.id = l.sales_order_id
+	JOIN currency u ON u.code = o.currency
 	JOIN item i ON i.id = l.item_id
 	CROSS JOIN LATERAL (
 		SELECT coalesce(sum(x.sign * il.quantity), 0) AS quantity,

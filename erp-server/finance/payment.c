@@ -8,6 +8,8 @@
 #include "payment_check.sql.h"
 #include "payment_oldest.sql.h"
 
+#define WHOLE_COINS "must be whole coins of the currency"
+
 static const char sql_currency[] = "SELECT currency FROM customer WHERE id = $1";
 
 static const char sql_lock_oldest[] =
@@ -168,6 +170,9 @@ apply(struct request *rq, struct record *payment, struct record *customer, int64
 
 	check_allocations(rq, payment, place);
 	row = db_one(rq, sql_payment_applied, P_ID(payment->id), P_ID(place));
+	if (row_bool(row, "has_fraction"))
+		fault_field(rq, "amount", "out_of_range", WHOLE_COINS);
+	fault_raise_collected(rq);
 	if (row_bool(row, "too_much")) {
 		cJSON *members = cJSON_CreateObject();
 
@@ -222,6 +227,9 @@ check_allocations(struct request *rq, struct record *payment, int64_t place)
 			fault_field(rq, id, "mismatch", "is in another currency");
 		else if (row_bool(row, "not_payable"))
 			fault_field(rq, id, "mismatch", "is a draft or a credit note");
+		else if (row_bool(row, "has_fraction"))
+			fault_field(rq, arena_printf(&rq->arena, "allocations[%d].amount", i),
+				    "out_of_range", WHOLE_COINS);
 		else if (row_bool(row, "too_much")) {
 			item = cJSON_CreateObject();
 			json_add_integer(item, "invoice_id", row_id(row, "invoice_id"));

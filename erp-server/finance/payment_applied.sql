@@ -7,7 +7,8 @@ WITH sums AS (
 )
 UPDATE payment p
 SET allocated = s.whole, unapplied = greatest(p.amount - s.whole, 0)
-FROM sums s
-WHERE p.id = $1
+FROM sums s, currency u
+WHERE p.id = $1 AND u.code = p.currency
 RETURNING s.whole, s.fresh, p.amount, p.amount - (s.whole - s.fresh) AS had, p.unapplied,
+	p.amount <> round(p.amount, u.minor_unit) AS has_fraction,
 	s.whole > p.amount AS too_much

@@ -2,7 +2,7 @@
 WITH line AS (
 	SELECT l.id, a.amount, line_tax(o.tax_mode, a.amount, l.tax_percent, u.minor_unit) AS tax
 	FROM sales_order o JOIN sales_order_line l ON l.sales_order_id = o.id
-		CROSS JOIN LATERAL (SELECT minor_unit(o.currency) AS minor_unit) u
+		JOIN currency u ON u.code = o.currency
 		CROSS JOIN LATERAL (SELECT line_amount(l.quantity, l.unit_price, l.discount_percent,
 			u.minor_unit) AS amount) a
 	WHERE o.id = $1

@@ -17,9 +17,8 @@ static const char sql_promise[] =
 	"  ON i.id = l.item_id WHERE l.sales_order_id = o.id AND l.short > 0)) "
 	"WHERE o.id = $1";
 
-/* In the statement itself: a function that reads a table would be called for each line. */
-#define MINOR_UNIT \
-	"coalesce((SELECT u.minor_unit FROM currency u WHERE u.code = h.currency), 2)"
+/* Joined: with a sub-select among its arguments PostgreSQL does not inline line_tax. */
+#define MINOR_UNIT "coalesce(m.minor_unit, 2)"
 #define LINE_AMOUNT \
 	"line_amount(x.quantity, x.unit_price, coalesce(x.discount_percent, 0), " MINOR_UNIT ")"
 
@@ -52,7 +51,8 @@ struct entity sales_order_entity = {
 		  "amount tax_amount reserved delivered invoiced lost short",
 		  .inserted = { { "amount", LINE_AMOUNT },
 			{ "tax_amount", "line_tax(h.tax_mode, " LINE_AMOUNT ","
-			  " coalesce(x.tax_percent, 0), " MINOR_UNIT ")" } } },
+			  " coalesce(x.tax_percent, 0), " MINOR_UNIT ")" } },
+		  .joined = " LEFT JOIN currency m ON m.code = h.currency" },
 	},
 	.inserted = {
 		{ "currency", "d.currency" },

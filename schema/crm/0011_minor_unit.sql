@@ -11,10 +11,6 @@ INSERT INTO currency (code, name, minor_unit) VALUES
 	('JPY', 'Japanese yen', 0), ('KRW', 'South Korean won', 0), ('ISK', 'Icelandic krona', 0)
 ON CONFLICT DO NOTHING;
 
-CREATE FUNCTION minor_unit(currency text) RETURNS int
-LANGUAGE sql STABLE AS
-	'SELECT coalesce((SELECT c.minor_unit FROM currency c WHERE c.code = currency), 2)::int';
-
 -- Rounded half up, per line, to the currency's smallest coin.
 CREATE FUNCTION line_amount(quantity numeric, unit_price numeric, discount_percent numeric, minor_unit int)
 RETURNS numeric
@@ -30,12 +26,35 @@ LANGUAGE sql IMMUTABLE AS $$
 		ELSE 0 END
 $$;
 
--- Whoever writes a line rounds by its deal's currency, which a generated column cannot see.
-ALTER TABLE opportunity_line ALTER COLUMN amount DROP EXPRESSION;
-ALTER TABLE opportunity_line ALTER COLUMN amount SET DEFAULT 0;
-ALTER TABLE opportunity_amendment_line ALTER COLUMN amount DROP EXPRESSION;
-ALTER TABLE opportunity_amendment_line ALTER COLUMN amount SET DEFAULT 0;
+-- Whoever writes a line rounds by its deal's currency, which a generated column cannot see. A column that
+-- is NOT NULL without a default would have to be in every body.
+ALTER TABLE opportunity_line ALTER COLUMN amount DROP EXPRESSION, ALTER COLUMN amount DROP NOT NULL,
+	ADD CHECK (amount IS NOT NULL);
+ALTER TABLE opportunity_amendment_line ALTER COLUMN amount DROP EXPRESSION, ALTER COLUMN amount DROP NOT NULL,
+	ADD CHECK (amount IS NOT NULL);
 COMMENT ON COLUMN opportunity_line.amount IS
 	'Amount: quantity times price less discount, rounded to the currency''s smallest coin, half up.';
 COMMENT ON COLUMN opportunity_amendment_line.amount IS
 	'Amount: quantity times price less discount, rounded to the currency''s smallest coin, half up.';
+
+-- A version from before this migration leaves amounts to the table: to the cent, as ever. This one
+-- gives them, or adds up what has changed afterwards.
+CREATE FUNCTION line_amount_to_the_cent() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+	NEW.amount := round(NEW.quantity * NEW.unit_price * (100 - NEW.discount_percent) / 100, 2);
+	RETURN NEW;
+END $$;
+
+CREATE TRIGGER opportunity_line_new BEFORE INSERT ON opportunity_line
+	FOR EACH ROW WHEN (NEW.amount IS NULL) EXECUTE FUNCTION line_amount_to_the_cent();
+CREATE TRIGGER opportunity_line_changed BEFORE UPDATE OF quantity, unit_price, discount_percent ON opportunity_line
+	FOR EACH ROW WHEN ((NEW.quantity, NEW.unit_price, NEW.discount_percent)
+		IS DISTINCT FROM (OLD.quantity, OLD.unit_price, OLD.discount_percent))
+	EXECUTE FUNCTION line_amount_to_the_cent();
+CREATE TRIGGER opportunity_amendment_line_new BEFORE INSERT ON opportunity_amendment_line
+	FOR EACH ROW WHEN (NEW.amount IS NULL) EXECUTE FUNCTION line_amount_to_the_cent();
+CREATE TRIGGER opportunity_amendment_line_changed BEFORE UPDATE OF quantity, unit_price, discount_percent ON opportunity_amendment_line
+	FOR EACH ROW WHEN ((NEW.quantity, NEW.unit_price, NEW.discount_percent)
+		IS DISTINCT FROM (OLD.quantity, OLD.unit_price, OLD.discount_percent))
+	EXECUTE FUNCTION line_amount_to_the_cent();

@@ -4,11 +4,7 @@
 ALTER TABLE currency DROP CONSTRAINT currency_minor_unit_check;
 ALTER TABLE currency ADD CONSTRAINT currency_minor_unit_check CHECK (minor_unit BETWEEN 0 AND 2) NOT VALID;
 
-CREATE FUNCTION minor_unit(currency text) RETURNS int
-LANGUAGE sql STABLE AS
-	'SELECT least(coalesce((SELECT c.minor_unit FROM currency c WHERE c.code = currency), 2), 2)::int';
-
--- Rounded half up, per line, to the currency's smallest coin.
+-- Rounded half up, per line, to the currency's smallest coin. Those of 0010 stay for a version from before.
 CREATE FUNCTION line_amount(quantity numeric, unit_price numeric, discount_percent numeric, minor_unit int)
 RETURNS numeric
 LANGUAGE sql IMMUTABLE AS 'SELECT round(quantity * unit_price * (100 - discount_percent) / 100, minor_unit)';
@@ -25,7 +21,7 @@ $$;
 
 -- Whoever writes a line rounds by its order's currency, which a generated column cannot see.
 ALTER TABLE sales_order_line ALTER COLUMN amount DROP EXPRESSION;
-ALTER TABLE sales_order_line ALTER COLUMN amount SET DEFAULT 0, ALTER COLUMN amount SET NOT NULL;
+ALTER TABLE sales_order_line ADD CHECK (amount IS NOT NULL);
 COMMENT ON COLUMN sales_order_line.amount IS
 	'Amount: quantity at unit price less discount, rounded to the currency''s smallest coin.';
 
@@ -41,6 +37,18 @@ LANGUAGE sql STABLE AS $$
 			minor_unit) AS amount) a
 $$;
 
-DROP FUNCTION order_sums(jsonb, sales_order_tax_mode);
-DROP FUNCTION line_tax(sales_order_tax_mode, numeric, numeric);
-DROP FUNCTION line_amount(numeric, numeric, numeric);
+-- A version from before this migration leaves amounts to the table: to the cent, as ever. This one
+-- gives them, or adds up what has changed afterwards.
+CREATE FUNCTION line_amount_to_the_cent() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+	NEW.amount := round(NEW.quantity * NEW.unit_price * (100 - NEW.discount_percent) / 100, 2);
+	RETURN NEW;
+END $$;
+
+CREATE TRIGGER sales_order_line_new BEFORE INSERT ON sales_order_line
+	FOR EACH ROW WHEN (NEW.amount IS NULL) EXECUTE FUNCTION line_amount_to_the_cent();
+CREATE TRIGGER sales_order_line_changed BEFORE UPDATE OF quantity, unit_price, discount_percent ON sales_order_line
+	FOR EACH ROW WHEN ((NEW.quantity, NEW.unit_price, NEW.discount_percent)
+		IS DISTINCT FROM (OLD.quantity, OLD.unit_price, OLD.discount_percent))
+	EXECUTE FUNCTION line_amount_to_the_cent();

@@ -1,4 +1,4 @@
-"""tests/bridge/test_currencies.py -- amounts are whole coins of their currency, on both sides alike."""
+"""tests/bridge/test_currencies.py -- amounts are whole coins of their currency on both sides."""
 from decimal import Decimal
 
 import pytest
@@ -59,6 +59,13 @@ def test_parts_of_a_yen_order_are_whole_yen_through_invoice_credit_and_payment(c
     idle(bridge)
     shown = crm.get(f"/opportunities/{deal['id']}/fulfilment")["invoices"]
     assert {i["total"] for i in shown} >= {"349.00", "174.00"}
+    for amount, part, field in (("174.5", "174", "amount"),
+                                ("174", "173.5", "allocations[0].amount")):
+        with pytest.raises(ApiError) as caught:
+            erp.post("/payments", {"customer_id": order["customer_id"], "amount": amount,
+                                   "allocations": [{"invoice_id": invoices[1]["id"],
+                                                    "amount": part}]})
+        assert [e["field"] for e in caught.value.problem["errors"]] == [field]
     erp.post("/payments", {"customer_id": order["customer_id"], "amount": "174",
                            "allocations": [{"invoice_id": invoices[1]["id"], "amount": "174"}]})
     idle(bridge)
@@ -108,3 +115,19 @@ def test_a_currency_of_three_decimals_cannot_be_sold_in(crm, erp):
             api.post("/currencies", {"code": "KWD", "name": "Kuwaiti dinar", "minor_unit": 3})
         assert caught.value.status == 422
         assert [e["field"] for e in caught.value.problem["errors"]] == ["minor_unit"]
+
+
+def test_a_version_from_before_goes_on_rounding_to_the_cent(stack, crm, erp):
+    """Old and new run side by side: who does not give a line's amount gets it from the table."""
+    deal = deal_in(crm, "USD", [LINE])
+    line = deal["lines"][0]
+    stack.sql(f"UPDATE crm.opportunity_line SET quantity = 2.5 WHERE id = {line['id']}")
+    added = stack.sql(
+        "INSERT INTO crm.opportunity_line (opportunity_id, position, product_id, quantity,"
+        f" unit_price) VALUES ({deal['id']}, 2, {line['product_id']}, 1.5, 3.333)"
+        " RETURNING amount").splitlines()[0]
+    assert added == "5.00"
+    assert stack.sql(f"SELECT amount FROM crm.opportunity_line WHERE id = {line['id']}") == "790.88"
+    assert stack.sql("SET search_path TO erp; SELECT amount || ' ' || tax_amount FROM order_sums("
+                     "'[{\"quantity\": 1.5, \"unit_price\": 333, \"tax_percent\": 10}]',"
+                     " 'exclusive')").splitlines()[-1] == "499.50 49.95"

@@ -384,6 +384,8 @@ def test_an_epoch_stated_from_the_start_goes_out_with_the_versions(lone):
     assert lone.ended("account", 1)["state"] == "applied"
     assert lone.erp.puts("crm:account:1")[-1].headers["Source-Epoch"] == "4"
     assert (number_of(lone, "crm"), number_of(lone, "erp")) == ("4", "1")
+    systems = lone.api.get("/status")["systems"]
+    assert (systems["crm"]["epoch"], systems["erp"]["epoch"]) == (4, 1)
 
 
 def test_raising_the_stated_epoch_accepts_a_restore_and_nothing_else_does(linked):
