@@ -123,8 +123,8 @@ def one_by_one(stack, customers, items, order, webhook, rows_only=False):
                " VALUES (:customer, 'USD', $1, $1) RETURNING id", [order["total"]], {}, gset=True)
     for position, line in enumerate(order["lines"], 1):
         script.add("INSERT INTO sales_order_line (sales_order_id, position, item_id, quantity,"
-                   f" unit_price) VALUES (:id, $1, :item{position}, $2, $3)",
-                   [str(position), line["quantity"], line["unit_price"]], {})
+                   f" unit_price, amount) VALUES (:id, $1, :item{position}, $2, $3, $4)",
+                   [str(position), line["quantity"], line["unit_price"], line["amount"]], {})
     for sql in () if rows_only else (ADD_UP, READ_BACK):
         script.add(sql, [], {})
     script.add("INSERT INTO event (entity, record_id, version, type, user_id, actor, origin, trace,"
