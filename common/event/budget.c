@@ -50,8 +50,8 @@ budget_spend(struct budget *budget, uint64_t now_ms)
 }
 
 /* The newest one: the older ones are forgotten sooner by themselves. */
-void
-budget_return(struct budget *budget)
+static void
+forgive_one(struct budget *budget)
 {
 	int newest = -1;
 
@@ -61,4 +61,11 @@ budget_return(struct budget *budget)
 			newest = i;
 	if (newest >= 0)
 		budget->slots[newest].retries--;
+}
+
+void
+budget_return(struct budget *budget)
+{
+	forgive_one(budget);
+	forgive_one(budget);
 }

@@ -28,8 +28,8 @@ int budget_left(const struct budget *budget, uint64_t now_ms);
 void budget_earn(struct budget *budget, uint64_t now_ms);
 /* A retry wants to go out; false: not now. */
 bool budget_spend(struct budget *budget, uint64_t now_ms);
-/* A retry succeeded: it was no burden to a target in trouble. So what waits when a target is well
- * again goes out as fast as it answers. */
+/* A retry succeeded: it was no burden, and one that failed before is forgiven with it. So when a
+ * target is well again twice as many go out each time it has answered, until nothing waits. */
 void budget_return(struct budget *budget);
 
 #endif
