@@ -11,7 +11,7 @@ from invariants import check_all, finished_out_of_order
 from waiting import all_ready, idle, revive
 
 LONG = bool(os.environ.get("CHAOS_LONG"))
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", 100 if LONG else 15))
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", 100 if LONG else 30))
 SEED = int(os.environ.get("CHAOS_SEED", 20261122))
 
 
@@ -65,7 +65,7 @@ def test_whatever_is_killed_each_won_deal_has_one_order_and_each_document_its_mi
 
 def test_with_the_erp_down_deals_are_won_undisturbed_and_arrive_in_order(own_stack):
     stack = own_stack
-    down = int(os.environ.get("CHAOS_DOWN_SECONDS", 60 if LONG else 10))
+    down = int(os.environ.get("CHAOS_DOWN_SECONDS", 60))
     business = Business(stack, SEED)
     stack.processes["erp"].send_signal(signal.SIGKILL)
     stack.processes["erp"].wait()
