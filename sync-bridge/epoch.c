@@ -33,15 +33,19 @@ static const char sql_status[] =
 	" 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS since"
 	" FROM system_epoch WHERE name = $1 AND restored_at IS NOT NULL";
 
-/* What it must still know: the newest it has told of, and the newest it has sent. */
+/* What it must still know: the newest it had told of at the last check, and up to 40 of what it has
+ * sent since, evenly: what a restore made it forget lies between what is older and what it has sent
+ * after, however fast that came. */
 static const char sql_known[] =
 	"SELECT epoch, (SELECT string_agg(e.event, ',') FROM ("
 	"  SELECT s.last_event AS event WHERE s.last_event IS NOT NULL"
-	"  UNION SELECT * FROM (SELECT m.entity || ':' || m.source_id || ':' || m.version || ':' ||"
-	"   substr(m.event_id, 5) FROM (SELECT * FROM message ORDER BY id DESC LIMIT 500) m"
-	"   WHERE m.source = s.name AND m.received_at > coalesce(s.accepted_at, '-infinity')"
-	"   AND m.event_id ~ '^evt_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'"
-	"   ORDER BY m.id DESC LIMIT 10) newest) e) AS events"
+	"  UNION SELECT m.entity || ':' || m.source_id || ':' || m.version || ':' ||"
+	"   substr(m.event_id, 5) FROM (SELECT *, row_number() OVER () - 1 AS n,"
+	"    count(*) OVER () AS count FROM (SELECT * FROM message ORDER BY id DESC LIMIT 3000) r"
+	"    WHERE source = s.name AND received_at >"
+	"     coalesce(greatest(s.accepted_at, s.checked_at - interval '5 s'), '-infinity')) m"
+	"   WHERE m.n % (m.count / 40 + 1) = 0"
+	"   AND m.event_id ~ '^evt_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$') e) AS events"
 	" FROM system_epoch s WHERE name = $1";
 
 static const char sql_keep[] =

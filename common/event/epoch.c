@@ -8,7 +8,7 @@
 #include "event/event.h"
 #include "http/http.h"
 
-#define ASKED_MAX 20
+#define ASKED_MAX 50
 
 /* A restore to a point in time begins a new timeline; another cluster has another identifier. */
 static const char sql_epoch[] =
@@ -78,7 +78,7 @@ unknown_events(struct request *rq, const char *query)
 
 		if (++count > ASKED_MAX || !asked_parse(each, &asked))
 			fail(rq, ERR_BAD_REQUEST, .field = "event",
-			     .detail = "event must name up to 20 events as "
+			     .detail = "event must name up to 50 events as "
 				       "entity:record_id:version:event_id, with commas between.");
 		if (row_bool(db_one(rq, sql_knows, P_TEXT(asked.entity), P_TEXT(asked.record_id),
 				    P_TEXT(asked.version), P_TEXT(asked.event_id)), "known"))

@@ -53,8 +53,8 @@ BUGS = [
          "\tSELECT w.item_id, w.quantity * 2,\n")]),
     Bug("a cent lost in rounding", "I2", [
         ("erp-server/finance/invoice_wanted.sql",
-         "round(l.amount * (l.billed + w.quantity) / l.quantity, 2)",
-         "round(l.amount * (l.billed + w.quantity) / l.quantity - 0.01, 2)")]),
+         "round(l.amount * (l.billed + w.quantity) / l.quantity, l.minor_unit)",
+         "round(l.amount * (l.billed + w.quantity) / l.quantity - 0.01, l.minor_unit)")]),
     Bug("a ledger line of another amount", "I2", [
         ("schema/erp/0005_finance.sql", "IF sums.debit <> sums.credit THEN",
          "IF sums.debit <> sums.credit AND false THEN"),
@@ -71,9 +71,9 @@ BUGS = [
         ("sync-bridge/finish.sql", "\tWHERE $9::text IS NOT NULL\n\tON CONFLICT (left_ref,",
          "\tWHERE $9::text IS NULL\n\tON CONFLICT (left_ref,")]),
     Bug("totals that differ by rounding", "I6", [
-        ("schema/crm/0004_opportunities.sql",
-         "(round(quantity * unit_price * (100 - discount_percent) / 100, 2)) STORED",
-         "(trunc(quantity * unit_price * (100 - discount_percent) / 100, 2)) STORED")]),
+        ("schema/crm/0011_minor_unit.sql",
+         "'SELECT round(quantity * unit_price * (100 - discount_percent) / 100, minor_unit)'",
+         "'SELECT trunc(quantity * unit_price * (100 - discount_percent) / 100, minor_unit)'")]),
     Bug("a file left open by each call", "I9", [
         ("common/http/client.c", "\tCURLMcode added;\n\n",
          "\tCURLMcode added;\n\n\tfopen(\"/dev/null\", \"r\");\n"),

@@ -200,15 +200,21 @@ def lost_changes(stack):
 
 
 def duplicated_changes(stack):
-    """Changes that one route took twice, and effects that one change had twice."""
+    """Changes that one route took twice, and effects that one change had twice. A source that was
+    restored gives ids out again: what they meant before must be gone, and be of an older epoch."""
     twice = rows(stack, """
         SELECT source, event_id, route, count(*) FROM bridge.message
         GROUP BY 1, 2, 3 HAVING count(*) > 1""")
     for schema, cause in (("crm", "erp"), ("erp", "crm")):
         twice += rows(stack, f"""
-            SELECT record ->> 'external_ref' AS ref, count(DISTINCT record_id)
-            FROM {schema}.event WHERE record ->> 'external_ref' LIKE '{cause}:%'
-            GROUP BY 1 HAVING count(DISTINCT record_id) > 1""")
+            SELECT ref, array_agg(record_id) AS ids, array_agg(epoch) AS epochs FROM (
+                SELECT record ->> 'external_ref' AS ref, record_id,
+                    min(coalesce(record ->> 'source_epoch', '1')) AS epoch,
+                    bool_or(type ~ '\\.deleted$') AS gone
+                FROM {schema}.event WHERE record ->> 'external_ref' LIKE '{cause}:%'
+                GROUP BY 1, 2) e
+            GROUP BY 1 HAVING count(*) > count(DISTINCT epoch)
+                OR count(*) FILTER (WHERE NOT gone) > 1""")
         twice += rows(stack, f"""
             SELECT entity, record_id, type, record ->> 'source_version' AS source_version,
                 record ->> 'source_epoch' AS source_epoch, array_agg(version) AS versions,
