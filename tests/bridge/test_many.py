@@ -1,4 +1,4 @@
-"""tests/bridge/test_many.py -- what many records, changes and deliveries must not keep from working."""
+"""tests/bridge/test_many.py -- what many records and deliveries must not keep from working."""
 import time
 
 import pytest
