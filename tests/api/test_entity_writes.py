@@ -3,6 +3,7 @@ import concurrent.futures
 import uuid
 
 from crm_records import account, deal, events, line, product, refused, unique
+from waiting import eventually
 
 
 def test_a_created_record_is_answered_whole_with_its_place_and_version(crm):
@@ -221,3 +222,29 @@ def test_a_deleted_record_leaves_its_story(crm):
 def test_what_others_refer_to_is_not_deleted(crm):
     made = deal(crm)
     assert refused(lambda: crm.delete(f"/accounts/{made['account_id']}"), 409)["code"] == "in_use"
+
+
+def changed_in(crm, entity, made):
+    """The fields that each event of a record names."""
+    told = crm.all("/events", entity=entity, record_id=made["id"])
+    return [event["data"]["changed"] for event in told]
+
+
+def test_an_event_names_the_fields_that_changed_in_order(crm):
+    made = account(crm, phone="1")
+    crm.patch(f"/accounts/{made['id']}", {"phone": None, "email": "a@b.example",
+                                          "name": made["name"]})
+    whole = sorted(field for field, value in made.items()
+                   if value is not None and field not in ("version", "updated_at"))
+
+    def both_are_in_the_log():
+        return len(changed_in(crm, "account", made)) == 2
+    eventually(both_are_in_the_log)   # it shows what no transaction can come before any more
+    assert changed_in(crm, "account", made) == [whole, ["email", "phone"]]
+
+
+def test_a_document_of_more_values_than_anybody_may_send_can_change(crm):
+    made = deal(crm, [line(product(crm)["id"])] * 700)
+    lines = [{"id": item["id"]} for item in made["lines"]]
+    changed = crm.patch(f"/opportunities/{made['id']}", {"lines": lines[1:]})
+    assert (changed["version"], len(changed["lines"])) == (2, 699)
