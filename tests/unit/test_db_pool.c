@@ -195,10 +195,33 @@ killer(void *arg)
 }
 
 static void
+transacts(struct request *rq, void *arg)
+{
+	db_begin(rq);
+	db_one(rq, sql_pid);
+	db_commit(rq);
+}
+
+/* So that what comes next is not kept waiting for a connection until the killer has been. */
+static void
+wait_for_a_lease(void)
+{
+	struct request other;
+	bool leased = false;
+
+	while (!leased) {
+		leased = fixture_try(&other, transacts, NULL) == 0;
+		request_release(&other);
+		coro_sleep(10);
+	}
+}
+
+static void
 does_not_know(struct request *rq, void *arg)
 {
 	struct request other;
 
+	wait_for_a_lease();
 	coro_start(killer, NULL);
 	assert_int_equal(fixture_try(&other, commits_and_dies, NULL), ERR_UNAVAILABLE);
 	assert_false(other.fault.rerun);
@@ -221,12 +244,14 @@ knows_by_the_answer(struct request *rq, void *arg)
 	struct request other;
 
 	/* The server dies in the deferred trigger: it has answered the statement by then. */
+	wait_for_a_lease();
 	coro_start(killer, NULL);
 	assert_int_equal(fixture_try(&other, dies_as_a_whole, commits), ERR_UNAVAILABLE);
 	assert_false(other.fault.rerun);
 	assert_non_null(strstr(other.fault.detail, "not known"));
 	request_release(&other);
 	/* In the statement itself: nothing of it can have stayed. */
+	wait_for_a_lease();
 	coro_start(killer, NULL);
 	assert_int_equal(fixture_try(&other, dies_as_a_whole, runs), ERR_UNAVAILABLE);
 	assert_true(other.fault.rerun);
