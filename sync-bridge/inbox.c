@@ -47,7 +47,8 @@ struct arrival {
 static bool
 takes(const struct bridge_route *route, const struct arrival *arrival)
 {
-	return route->from == arrival->system && strcmp(route->entity, arrival->entity) == 0 &&
+	return same_system(route->from, arrival->system) &&
+	       strcmp(route->entity, arrival->entity) == 0 &&
 	       bridge_route_takes(route, arrival->webhook.type);
 }
 

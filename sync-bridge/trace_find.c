@@ -144,7 +144,8 @@ belongs(const struct trace *trace, const struct trace_step *step, const cJSON *f
 
 		for (int i = 0; i < trace->count; i++)
 			if (json_integer(line, step->line_member, &id) &&
-			    trace->records[i].ref.id == id && trace->records[i].system == system &&
+			    trace->records[i].ref.id == id &&
+			    same_system(trace->records[i].system, system) &&
 			    strcmp(trace->records[i].step->name, step->of) == 0)
 				return true;
 	}

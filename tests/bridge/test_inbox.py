@@ -1,11 +1,15 @@
 """tests/bridge/test_inbox.py -- only genuine changes get in, and each is kept before its 202."""
 import json
+import signal
+import threading
 import time
 from concurrent import futures
 
+import psycopg2
 import pytest
 from fake_system import post_event, signed
 from lone_bridge import api_with, lone, new_event_id, one_lone_bridge  # noqa: F401
+from waiting import eventually
 
 
 def change(lone, id=1, **members):
@@ -154,3 +158,35 @@ def test_a_change_of_our_own_making_goes_no_further_and_is_counted(lone):
     page = lone.api.raw("GET", "/metrics").raw.decode()
     assert "\nbridge_loops_dropped_total 1\n" in page
     assert "\ninbox_duplicates_total 1\n" in page
+
+
+def test_a_change_that_waits_to_be_written_while_the_configuration_is_read_anew_is_carried(lone):
+    lone.start()
+    holder = psycopg2.connect(lone.stack.database_url)
+    holder.cursor().execute("LOCK TABLE bridge.message IN EXCLUSIVE MODE")
+    told = [threading.Thread(target=lone.account, args=(id,), kwargs={
+        "api": lone.stack.api("bridge")}) for id in (1, 2, 3)]
+
+    def its_writing_waits():
+        return lone.stack.sql("SELECT count(*) FROM pg_locks WHERE NOT granted") != "0"
+    told[0].start()
+    eventually(its_writing_waits)
+    for thread in told[1:]:
+        thread.start()
+    time.sleep(0.3)   # they are there, and wait for the first one
+    config = lone.config()
+    config["routes"][0]["skip_reason"] = "other words"
+    (lone.stack.var / "bridge.json").write_text(json.dumps(config))
+    log = lone.stack.file("bridge", "log")
+    before = log.read_text().count("runs another configuration")
+    lone.signal(signal.SIGHUP)
+
+    def it_is_in_effect():
+        return log.read_text().count("runs another configuration") > before
+    eventually(it_is_in_effect)
+    holder.close()
+    for thread in told:
+        thread.join()
+    lone.all_ended()
+    assert {(m["route"], m["state"]) for m in lone.messages()} == {
+        ("account-customer", "applied")}
