@@ -17,7 +17,7 @@ from invariants import (check_all, duplicated_changes, inverted_changes, lost_ch
 from storm import Storm, StormStack
 from waiting import idle
 
-SECONDS = float(os.environ.get("CHAOS_MINUTES", 0.3)) * 60
+SECONDS = float(os.environ.get("CHAOS_MINUTES", 0.4)) * 60
 SEED = int(os.environ.get("CHAOS_SEED", 20261122))
 EQUAL_WITHIN = float(os.environ.get("CHAOS_EQUAL_WITHIN", 90))   # seconds after healing
 
