@@ -6,13 +6,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/gather.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "bridge.h"
 #include "causes.h"
 #include "db/db.h"
 #include "event/receiver.h"
-#include "gather.h"
 #include "http/http.h"
 #include "lane.h"
 #include "metrics.h"

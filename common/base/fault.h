@@ -78,6 +78,7 @@ struct fault {
 	struct cJSON *members;   /* more members of the problem document: the arithmetic */
 	int retry_after;         /* seconds, 0 for none */
 	bool rerun;              /* serialization failure or deadlock: the work may be run again */
+	bool unknown;            /* whether it was done is not known; all texts are literals */
 	struct field_fault *fields;
 	int field_count;
 };

@@ -115,6 +115,8 @@ int rows_count(const struct rows *rows);
 bool rows_any(const struct rows *rows);
 struct row *rows_at(struct rows *rows, int index);
 int rows_affected(const struct rows *rows);
+/* A copy of some in the arena of another request, which outlives the one they were answered to. */
+struct rows *rows_copy(struct request *rq, const struct rows *rows, int first, int count);
 
 /* A column that is not there is a bug: ERR_INTERNAL. NULL for SQL NULL. */
 const char *row_text(const struct row *row, const char *column);

@@ -334,7 +334,7 @@ _Noreturn void
 error_raise_lost(struct request *rq, enum phase phase)
 {
 	if (phase == PHASE_COMMIT)
-		fail(rq, ERR_UNAVAILABLE, .retry_after = 1,
+		fail(rq, ERR_UNAVAILABLE, .retry_after = 1, .unknown = true,
 		     .detail = "The connection to the database was lost during COMMIT: "
 			       "whether the change was made is not known.",
 		     .hint = "Look whether it was made, or send the request again with the same "

@@ -47,6 +47,23 @@ rows_any(const struct rows *rows)
 	return rows->count > 0;
 }
 
+struct rows *
+rows_copy(struct request *rq, const struct rows *rows, int first, int count)
+{
+	PGresult *from = rows->result, *copy = PQcopyResult(from, PG_COPYRES_ATTRS);
+
+	for (int i = 0; i < count; i++)
+		for (int at = 0; at < rows->columns; at++) {
+			bool null = PQgetisnull(from, first + i, at);
+
+			if (!copy || !PQsetvalue(copy, i, at,
+					null ? NULL : PQgetvalue(from, first + i, at),
+					null ? -1 : PQgetlength(from, first + i, at)))
+				die("out of memory");
+		}
+	return rows_new(rq, copy);
+}
+
 static _Noreturn void
 rows_refuse(const struct rows *rows, const char *what, const char *value)
 {

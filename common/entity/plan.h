@@ -7,6 +7,7 @@
 #ifndef ENTITY_PLAN_H
 #define ENTITY_PLAN_H
 
+#include "base/gather.h"
 #include "base/text.h"
 #include "entity/entity.h"
 
@@ -75,9 +76,9 @@ struct entity_plan {
 	const char *load_ref;
 	const char *insert;     /* $1 body: columns (and json_ when direct) */
 	const char *insert_ref; /* the same, no row when the reference is taken */
-	const char *create;     /* event_run's, of a client's body: columns and json_; NULL: not
-				 * whole */
-	const char *create_ref; /* the same, no row when the reference is taken */
+	const char *create;     /* an event_statement, $3 an array of {who made it, "body"}: what
+				 * saved reads and json_; NULL: not whole */
+	struct gather together; /* creates that share a statement */
 	const char *patch;      /* $1 id, $2 body: as insert; no row when nothing differs */
 	const char *touch;      /* $1 id: version + 1; columns, json_ */
 	const char *set_status; /* $1 id, $2 status: the same */

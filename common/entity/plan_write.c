@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "entity/write.h"
 #include "event/event.h"
 
 static bool
@@ -176,22 +177,22 @@ add_line_insert(struct text *out, const struct line_plan *own, const struct shap
 	text_add(out, condition);
 }
 
-/* INSERT of the record itself; body: the parameter that holds it. */
+/* INSERT of records; bodies: the FROM item b of their JSON, j, and of their ids if numbered. */
 static void
 add_record_insert(struct text *out, const struct entity_plan *plan, const struct shape *shape,
-		  const char *body, const char *conflict)
+		  const char *bodies, bool numbered)
 {
 	const struct entity *entity = plan->entity;
 
-	text_addf(out, "INSERT INTO \"%s\" AS t (", plan->shape.table->name);
+	text_addf(out, "INSERT INTO \"%s\" AS t (%s", plan->shape.table->name,
+		  numbered ? "\"id\", " : "");
 	add_names(out, shape);
-	text_add(out, ") SELECT ");
+	text_addf(out, ") %s", numbered ? "OVERRIDING SYSTEM VALUE SELECT b.id, " : "SELECT ");
 	add_values(out, shape, entity->inserted, "b.j");
-	text_addf(out, " FROM (SELECT %s) b (j), jsonb_to_record(b.j) AS ", body);
+	text_addf(out, " FROM %s, jsonb_to_record(b.j) AS ", bodies);
 	add_record_type(out, shape, false);
 	if (entity->whole)
 		text_addf(out, ", %s", entity->whole);
-	text_add(out, conflict);
 }
 
 static const char *
@@ -201,7 +202,8 @@ insert_make(const struct entity_plan *plan, const char *conflict)
 
 	if (plan->line_count)
 		text_add(&out, "WITH h AS (");
-	add_record_insert(&out, plan, &plan->shape, "$1::jsonb", conflict);
+	add_record_insert(&out, plan, &plan->shape, "(SELECT $1::jsonb) b (j)", false);
+	text_add(&out, conflict);
 	add_returning(&out, plan, plan->direct);
 	if (!plan->line_count)
 		return text_str(&out);
@@ -274,16 +276,22 @@ add_made(struct text *out, const struct entity_plan *plan)
 	for (int i = 0; i < plan->line_count; i++)
 		text_addf(out,
 			  ", (SELECT coalesce(json_agg(l.json_ ORDER BY l.\"position\", l.\"id\"),"
-			  " '[]') FROM l%d l) AS \"%s\"",
+			  " '[]') FROM l%d l WHERE l.parent_ = t.\"id\") AS \"%s\"",
 			  i, plan->lines[i].lines->name);
 }
 
+/* The ids are known before, so that the lines find their record. */
 static void
-add_made_record(struct text *out, const struct entity_plan *plan, const char *conflict)
+add_made_records(struct text *out, const struct entity_plan *plan)
 {
 	struct shape sent = shape_sent(&plan->shape, plan->entity->inserted);
 
-	add_record_insert(out, plan, &sent, "$8::jsonb", conflict);
+	text_addf(out,
+		  "WITH b AS MATERIALIZED (SELECT e.n, e.j AS by, e.j->'body' AS j,"
+		  " nextval((SELECT pg_get_serial_sequence('\"%s\"', 'id'))::regclass) AS id"
+		  " FROM jsonb_array_elements($3::jsonb) WITH ORDINALITY AS e(j, n)), h AS (",
+		  plan->shape.table->name);
+	add_record_insert(out, plan, &sent, "b", true);
 	add_returning(out, plan, false);
 	for (int i = 0; i < plan->shape.count; i++) {
 		const struct member *member = &plan->shape.members[i];
@@ -299,30 +307,32 @@ add_made_lines(struct text *out, const struct line_plan *own)
 {
 	struct shape sent = shape_sent(&own->shape, own->lines->inserted);
 
-	add_line_insert(out, own, &sent, "h", "$8::jsonb", "");
-	text_add(out, " RETURNING l.\"position\", l.\"id\", (SELECT row_to_json(r) FROM (SELECT ");
+	add_line_insert(out, own, &sent, "b JOIN h ON h.id = b.id", "b.j", "");
+	text_addf(out,
+		  " RETURNING l.\"%s\" AS parent_, l.\"position\", l.\"id\","
+		  " (SELECT row_to_json(r) FROM (SELECT ",
+		  own->lines->parent);
 	plan_add_members(out, &own->shape, 0, NULL);
 	text_add(out, ") r) AS json_");
 }
 
-/* The rows, their JSON and the event in one. Of the columns only what saved reads is answered: each
- * costs its way out of the server. */
+/* The rows of any number of records, their JSON and their events in one. Of the columns only what
+ * saved reads is answered: each costs its way out of the server. */
 static const char *
-create_make(const struct entity_plan *plan, const char *conflict)
+create_make(const struct entity_plan *plan)
 {
 	struct text out = text_in(plan_arena());
 	struct text answer = text_in(plan_arena());
 
-	text_add(&out, "WITH h AS (");
-	add_made_record(&out, plan, conflict);
+	add_made_records(&out, plan);
 	for (int i = 0; i < plan->line_count; i++) {
 		text_addf(&out, "), l%d AS (", i);
 		add_made_lines(&out, &plan->lines[i]);
 	}
 	text_add(&out, "), r AS (SELECT ");
 	add_present(&out, plan);
-	text_add(&answer, "r.\"id\", r.\"version\", r.json_");
-	text_add(&out, ", t.\"id\", t.\"version\"");
+	text_add(&answer, "r.n_, r.\"id\", r.\"version\", r.json_");
+	text_add(&out, ", b.n AS n_, " EVENT_BY("b.by") ", t.\"id\", t.\"version\"");
 	for (int i = 0; i < plan->shape.count; i++) {
 		const char *name = plan->shape.members[i].name;
 
@@ -333,7 +343,7 @@ create_make(const struct entity_plan *plan, const char *conflict)
 	}
 	text_add(&out, ", (SELECT row_to_json(r) FROM (SELECT ");
 	add_made(&out, plan);
-	text_add(&out, ") r) AS json_ FROM h t)");
+	text_add(&out, ") r) AS json_ FROM h t JOIN b ON b.id = t.id)");
 	return event_statement(plan_arena(), text_str(&out), text_str(&answer));
 }
 
@@ -452,9 +462,8 @@ plan_write_texts(struct entity_plan *plan)
 				   ? insert_make(plan, on_conflict)
 				   : NULL;
 	if (entity->whole) {
-		plan->create = create_make(plan, "");
-		if (plan->by_ref && !entity->upserted)
-			plan->create_ref = create_make(plan, on_conflict);
+		plan->create = create_make(plan);
+		plan->together = (struct gather)GATHER(plan->together, create_together);
 	}
 	plan->patch = patch_make(plan);
 	plan->touch = touch_make(plan, "");

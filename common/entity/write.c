@@ -38,17 +38,17 @@ static void
 create(struct request *rq, struct writing *w)
 {
 	const struct entity_plan *plan = w->entity->plan;
-	const char *body = json_text(rq, w->body);
 	const char *type = arena_printf(&rq->arena, "%s.created", w->entity->name);
-	const char *whole = w->internal ? NULL : w->ref ? plan->create_ref : plan->create;
+	bool whole = plan->create && !w->internal && !w->ref;
 	bool checked = whole && checked_later(w);
 	bool alone = whole && w->last && !checked && db_untouched(rq);
 	struct row *row;
 
 	if (whole)
-		row = event_run(rq, whole, w->entity->name, type, P_TEXT(body), alone);
+		row = create_whole(rq, w, type, alone);
 	else
-		row = db_one(rq, w->ref ? plan->insert_ref : plan->insert, P_TEXT(body));
+		row = db_one(rq, w->ref ? plan->insert_ref : plan->insert,
+			     P_TEXT(json_text(rq, w->body)));
 	/* Another request created it between our look and our insert. */
 	if (!row)
 		fail(rq, ERR_CONFLICT, .detail = "Another request is creating this record.",

@@ -37,6 +37,13 @@ void write_apply(struct request *rq, struct writing *w);
 /* The same for some, with every reference to nothing named, and fields prefixed. */
 void write_apply_all(struct request *rq, struct writing *all, int count);
 
+/* create.c: makes a record of a client's body that is whole once inserted, with its event: the
+ * columns that saved reads, and json_. alone: nothing else is written in its untouched transaction,
+ * which is committed when this returns; those that come meanwhile share the next statement. */
+struct row *create_whole(struct request *rq, struct writing *w, const char *type, bool alone);
+/* What entity_plan.together does; items are create.c's. */
+void create_together(struct request *rq, struct gather_items *items);
+
 /* lines.c: gives the lines of an upsert the ids of the lines they replace. */
 void lines_match(struct request *rq, struct writing *w);
 /* Adds a problem for each line id that is not the record's. */

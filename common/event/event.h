@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/request.h"
+#include "base/text.h"
 #include "db/db.h"
 
 struct change {
@@ -31,17 +32,27 @@ struct change {
  * differ between before and record, without version and updated_at (null equals absent). */
 void event_append(struct request *rq, const struct change *change);
 
-/* A statement that makes a record and appends its event at once, so that both are one round trip.
- * ctes is "WITH ..." up to a CTE r that holds the record: id, version, json_, changed_ (text[]) and
- * whatever else of it the answer, a select list, wants; the statement's own parameter is $8. The
- * record is new: none of its deliveries can be older. The text is the arena's. */
+/* ---- records that are made together with their events, in one round trip ---- */
+
+/* A statement that makes records of an entity, $1, and appends their events of a type, $2. ctes is
+ * "WITH ..." up to a CTE r that holds the records: id, version, json_, changed_ (text[]), n_, who
+ * made it (EVENT_BY) and whatever else of it the answer, a select list, wants. It answers a row per
+ * delivery, or one without, in order of n_. The records are new: none of their deliveries can be
+ * older. The text is the arena's. */
 const char *event_statement(struct arena *arena, const char *ctes, const char *answer);
 
-/* Runs it inside a transaction and waits: the row of r, or NULL when r is empty, without an event.
- * whole: it is the whole of an untouched transaction, which is committed when this returns.
- * The strings must live as long as the request. */
-struct row *event_run(struct request *rq, const char *statement, const char *entity,
-		      const char *type, struct param own, bool whole);
+/* Who makes a record, as members of a JSON object for such a statement ... */
+void event_add_by(struct request *rq, struct text *out);
+/* ... and as columns of its r; by is the SQL of that object. */
+#define EVENT_BY(by)                                                                       \
+	"(" by "->>'user')::bigint AS user_, " by "->>'actor' AS actor_, "                 \
+	by "->>'origin' AS origin_, " by "->>'trace' AS trace_, "                          \
+	by "->>'traceparent' AS traceparent_"
+
+/* The row of the one record that it answered these rows for; its deliveries go to the sender after
+ * COMMIT. The strings must live as long as the request. */
+struct row *event_made(struct request *rq, struct rows *rows, const char *entity,
+		       const char *type);
 
 /* Handler of GET /api/v1/events?after=&entity=&record_id=&type=&from=&to=&record=&limit= : the
  * log in an order that never changes behind the reader, as {"data":[...],"next_cursor":...}.
@@ -54,7 +65,7 @@ void event_list(struct request *rq);
 /* Handler of GET /api/v1/epoch?event=: which history this database is in, as {"epoch":
  * "<cluster>-<timeline>", "last_event": "<entity>:<record_id>:<version>:<event_id>",
  * "last_event_at", "unknown": [...]}. unknown: those of the events asked for (named the same way,
- * 20 at most) that the log does not hold: who has taken them knows then that it was restored from
+ * 50 at most) that the log does not hold: who has taken them knows then that it was restored from
  * a backup. Yields. */
 void event_epoch(struct request *rq);
 

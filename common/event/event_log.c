@@ -119,13 +119,6 @@ mail_add(struct request *rq, struct letter *letter)
 	mail->last = letter;
 }
 
-/* $1 to $7 of event_append.sql. */
-#define EVENT_PARAMS(rq, entity, type)                                           \
-	P_TEXT(entity), P_TEXT(type),                                            \
-		(rq)->actor->user_id != 0 ? P_ID((rq)->actor->user_id) : P_NULL, \
-		P_TEXT((rq)->actor->name), P_TEXT((rq)->actor->origin),          \
-		P_TEXT((rq)->trace_id), P_TEXT((rq)->traceparent)
-
 static int
 by_text(const void *a, const void *b)
 {
@@ -191,10 +184,12 @@ event_append(struct request *rq, const struct change *change)
 	struct letter *letter = arena_new(&rq->arena, struct letter);
 
 	letter->change = *change;
-	letter->pending = db_send(rq, sql_event_append,
-				  EVENT_PARAMS(rq, change->entity, change->type), P_ID(change->id),
-				  P_ID(change->version), P_TEXT(change->record),
-				  P_TEXT(what_changed(rq, change)));
+	letter->pending = db_send(
+		rq, sql_event_append, P_TEXT(change->entity), P_TEXT(change->type),
+		P_ID(change->id), P_ID(change->version), P_TEXT(change->record),
+		P_TEXT(what_changed(rq, change)),
+		rq->actor->user_id ? P_ID(rq->actor->user_id) : P_NULL, P_TEXT(rq->actor->name),
+		P_TEXT(rq->actor->origin), P_TEXT(rq->trace_id), P_TEXT(rq->traceparent));
 	mail_add(rq, letter);
 }
 
@@ -204,31 +199,36 @@ event_statement(struct arena *arena, const char *ctes, const char *answer)
 	const char *appends = strstr(sql_event_append, "e AS (");
 	const char *answers = strstr(appends, "d.id AS");
 	const char *older = strstr(answers, "(SELECT max(");
-	const char *from = strstr(older, "FROM r, e");
+	const char *from = strstr(older, "FROM r JOIN e");
 
-	return arena_printf(arena, "%s, %.*s%s, %.*sNULL::bigint AS older_ %s", ctes,
+	return arena_printf(arena, "%s, %.*s%s, %.*sNULL::bigint AS older_ %s ORDER BY r.n_", ctes,
 			    (int)(answers - appends), appends, answer, (int)(older - answers),
 			    answers, from);
 }
 
+void
+event_add_by(struct request *rq, struct text *out)
+{
+	if (rq->actor->user_id)
+		text_addf(out, "\"user\":%lld,", (long long)rq->actor->user_id);
+	text_add(out, "\"actor\":");
+	text_add_json(out, rq->actor->name);
+	text_add(out, ",\"origin\":");
+	text_add_json(out, rq->actor->origin);
+	text_addf(out, ",\"trace\":\"%s\",\"traceparent\":\"%s\"", rq->trace_id, rq->traceparent);
+}
+
 struct row *
-event_run(struct request *rq, const char *statement, const char *entity, const char *type,
-	  struct param own, bool whole)
+event_made(struct request *rq, struct rows *rows, const char *entity, const char *type)
 {
 	struct letter *letter = arena_new(&rq->arena, struct letter);
-	struct row *row;
+	struct row *row = rows_at(rows, 0);
 
-	letter->rows = whole ? db_whole(rq, statement, EVENT_PARAMS(rq, entity, type), own)
-			     : db_all(rq, statement, EVENT_PARAMS(rq, entity, type), own);
-	if (!rows_any(letter->rows))
-		return NULL;
-	row = rows_at(letter->rows, 0);
+	letter->rows = rows;
 	letter->change = (struct change){
 		.entity = entity, .type = type, .id = row_id(row, "id"),
 		.version = row_id(row, "version"), .record = row_text(row, "json_"),
 	};
 	mail_add(rq, letter);
-	if (whole)
-		mail_deliver(rq);
 	return row;
 }

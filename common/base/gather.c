@@ -1,5 +1,5 @@
-/* sync-bridge/gather.c -- one writes for those that came while the one before was writing. */
-#include "gather.h"
+/* common/base/gather.c -- one writes for those that came while the one before was writing. */
+#include "base/gather.h"
 
 #include "base/coro.h"
 #include "base/request.h"
@@ -45,13 +45,15 @@ take(struct batch *batch)
 
 /* Whoever is woken may end at once, and its item with it. */
 static void
-end(struct batch *batch, const struct gather_item *own, int state)
+end(struct batch *batch, const struct gather_item *own, const struct fault *fault)
 {
+	int state = fault->unknown ? GATHER_FAILED : fault->code ? GATHER_ALONE : GATHER_DONE;
 	struct gather_item *item;
 
 	while ((item = STAILQ_FIRST(&batch->items))) {
 		STAILQ_REMOVE_HEAD(&batch->items, next);
 		item->state = state;
+		item->fault = *fault;
 		if (item != own)
 			coro_wake(item->waiter);
 	}
@@ -83,10 +85,12 @@ gather_write(struct request *rq, struct gather *gather, struct gather_item *item
 		if (!request_run(rq, write_batch, &batch))
 			fault = rq->fault;
 		rq->fault = (struct fault){ 0 };
-		end(&batch, item, fault.code ? GATHER_ALONE : GATHER_DONE);
+		end(&batch, item, &fault);
 	}
 	if (batch.count == 1 && fault.code)
 		fault_raise(rq, &fault);
+	if (item->state == GATHER_FAILED)
+		fault_raise(rq, &item->fault);
 	if (item->state == GATHER_ALONE)
 		write_alone(rq, gather, item);
 }
