@@ -252,6 +252,7 @@ status_routes(struct request *rq)
 		json_add_string(item, "path", route->path);
 		json_add_string(item, "map", route->map_file);
 		cJSON_AddItemToObject(item, "owns", list_of(route->owns));
+		cJSON_AddItemToObject(item, "reads", list_of(route->reads));
 		json_add_string(item, "answer", route->answer);
 		cJSON_AddBoolToObject(item, "mirror", route->mirror);
 		cJSON_AddItemToObject(item, "retry_on", list_of(route->retry_on));

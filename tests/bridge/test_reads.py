@@ -29,6 +29,13 @@ def carried(lone):
     return [int(c.headers["Source-Version"]) for c in lone.crm.puts()]
 
 
+def test_each_route_shows_what_it_reads(lone):
+    lone.start()
+    shown = {route["name"]: route["reads"] for route in lone.api.get("/routes")["data"]}
+    assert shown == {route["name"]: route.get("reads") for route in CONFIG["routes"]}
+    assert READING and len(READING) < len(shown)
+
+
 def test_an_update_of_other_fields_is_taken_in_and_goes_no_further(lone):
     lone.start()
     assert tell(lone, 1, ["name"], "created")["state"] == "applied"

@@ -170,12 +170,12 @@ def test_a_cause_that_goes_while_the_refusal_is_on_its_way_is_not_missed(lone): 
         if not is_order(call) or not left[0]:
             return None
         left[0] -= 1
-        post_event(lone.stack.api("bridge"), lone.erp,
-                   lone.erp.event("customer", CUSTOMER, version=2))
+        api = lone.stack.api("bridge")   # on a thread of its own
+        post_event(api, lone.erp, lone.erp.event("customer", CUSTOMER, version=2))
 
         def change_has_been_worked():
-            message = lone.message("customer", 101)
-            return message and message["state"] == "applied"
+            return [m["state"] for m in api.all("/messages", entity="customer",
+                                                source_id=101)] == ["applied"]
         eventually(change_has_been_worked)
         return NO
     lone.erp.rule = rule
