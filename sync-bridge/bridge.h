@@ -13,10 +13,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/queue.h>
-#define uthash_fatal(message) abort()
-#include <uthash.h>
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "event/breaker.h"
 #include "event/budget.h"
 

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "app/app.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "db/db.h"

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <uthash.h>
 
 #include "app/token.h"
 #include "base/clock.h"
 #include "base/coro.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"
 

@@ -8,14 +8,13 @@
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
-#define uthash_fatal(message) abort()
-#include <uthash.h>
 
 #include "app/heartbeat.h"
 #include "app/idempotency.h"
 #include "app/process.h"
 #include "base/clock.h"
 #include "base/coro.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "event/sender.h"

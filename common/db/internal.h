@@ -11,9 +11,9 @@
 #include <event2/event.h>
 #include <libpq-fe.h>
 #include <sys/queue.h>
-#include <uthash.h>
 
 #include "base/coro.h"
+#include "base/hash.h"
 #include "db/db.h"
 
 #define STATEMENTS_MAX 1024        /* prepared per connection; later texts are parsed each time */

@@ -25,10 +25,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "base/log.h"
-
-#define uthash_fatal(message) die("out of memory")
-#include <uthash.h>
+#include "base/hash.h"
 
 struct lane;
 

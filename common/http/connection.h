@@ -13,8 +13,8 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <sys/queue.h>
-#include <uthash.h>
 
+#include "base/hash.h"
 #include "http/guard.h"
 #include "http/http.h"
 #include "http/server.h"

@@ -62,6 +62,11 @@ def test_lines_files_and_functions_are_short():
     assert not wrong, "\n".join(wrong)
 
 
+def test_one_header_says_how_a_hash_table_ends_without_memory():
+    assert [path for path in files(".c", ".h") if "<uthash.h>" in text(path)] == [
+        "common/base/hash.h"]
+
+
 def test_common_parts_include_only_what_is_below_them():
     wrong = []
     for path in files(".c", ".h"):
