@@ -18,6 +18,7 @@
 #include "base/hash.h"
 #include "event/breaker.h"
 #include "event/budget.h"
+#include "event/window.h"
 
 struct mapping;
 
@@ -63,6 +64,7 @@ struct bridge_route {
 	const char *map_file;
 	const char **owns;         /* the target's fields it may write, ends by NULL; NULL: all */
 	const char *answer;        /* verb of the source's record, told the outcome; or NULL */
+	struct window window;      /* of calls to the target at once, see places.h */
 	char last_effect[32];      /* time of its last effect by this process; "" */
 	char told_effect[32];      /* as the table has it */
 	const char **retry_on;     /* the target's events that may end a refusal; see causes.h */

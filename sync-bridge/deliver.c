@@ -17,6 +17,7 @@
 #include "metrics.h"
 #include "outcome.h"
 #include "ownership.h"
+#include "places.h"
 #include "resolve.h"
 #include "system.h"
 
@@ -261,7 +262,8 @@ put(struct request *rq, struct delivery *d, const cJSON *body)
 {
 	const struct message *message = d->message;
 	struct bridge_system *to = message->route->to;
-	uint64_t began = clock_us();
+	struct place place;
+	uint64_t began;
 	char ref[REF_MAX];
 	struct call call = {
 		.method = "PUT",
@@ -278,6 +280,8 @@ put(struct request *rq, struct delivery *d, const cJSON *body)
 	message_ref(message, ref);
 	call.path = arena_printf(&rq->arena, "/api/v1/%s/by-ref/%s", message->route->path, ref);
 	again = call;
+	places_enter(&place, message->route);
+	began = clock_us();
 	system_call(rq, to, &call);
 	if (call.result == CALL_REFUSED && strcmp(call.code, "idempotency_key_reused") == 0) {
 		/* The mapping gives another body than an attempt whose answer was lost. */
@@ -286,6 +290,7 @@ put(struct request *rq, struct delivery *d, const cJSON *body)
 					message->attempts);
 		system_call(rq, to, &call);
 	}
+	places_leave(&place, call.status != 0);
 	d->called = true;
 	d->replayed = call.replayed;
 	metrics_stage(STAGE_CALL, began);

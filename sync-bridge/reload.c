@@ -104,6 +104,7 @@ carry_over(struct bridge *fresh)
 			continue;
 		memcpy(route->last_effect, old->last_effect, sizeof(route->last_effect));
 		memcpy(route->told_effect, old->told_effect, sizeof(route->told_effect));
+		route->window = old->window;
 	}
 }
 

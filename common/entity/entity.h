@@ -172,6 +172,13 @@ struct record *record_lock(struct request *rq, struct entity *entity, int64_t id
 void records_lock(struct request *rq, struct entity *entity, const int64_t *ids, int count,
 		  struct record **records);
 
+/* The same in two steps: what is sent between them is done under the locks, and shares the round
+ * trip. */
+struct pending **records_lock_send(struct request *rq, struct entity *entity, const int64_t *ids,
+				   int count);
+void records_lock_wait(struct request *rq, struct entity *entity, const int64_t *ids, int count,
+		       struct pending **sent, struct record **records);
+
 /* Columns of the record as loaded. */
 const char *record_text(const struct record *record, const char *column);
 int64_t record_id(const struct record *record, const char *column);
@@ -186,6 +193,12 @@ void record_changed(struct request *rq, struct record *record, const char *type)
 /* The same for some, in one round trip. */
 void records_changed(struct request *rq, struct record *const *records, int count,
 		     const char *type);
+/* For those whose version and updated_at an own statement before the first step raised, in two
+ * steps; the others of records are left alone. */
+struct pending **records_raised_send(struct request *rq, struct entity *entity, const int64_t *ids,
+				     int count);
+void records_raised_wait(struct request *rq, struct record *const *records, int count,
+			 struct pending **sent, const char *type);
 
 /* As POST would: prepare, validate, insert, saved, event "<name>.created". Computed columns may be
  * set here. */

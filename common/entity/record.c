@@ -60,9 +60,8 @@ record_lock(struct request *rq, struct entity *entity, int64_t id)
 	return record;
 }
 
-void
-records_lock(struct request *rq, struct entity *entity, const int64_t *ids, int count,
-	     struct record **records)
+struct pending **
+records_lock_send(struct request *rq, struct entity *entity, const int64_t *ids, int count)
 {
 	struct pending **loads = arena_array(&rq->arena, struct pending *, (size_t)count + 1);
 
@@ -71,6 +70,13 @@ records_lock(struct request *rq, struct entity *entity, const int64_t *ids, int 
 		db_do(rq, entity->plan->lock, P_ID(ids[i]));
 		loads[i] = db_send(rq, entity->plan->load, P_ID(ids[i]));
 	}
+	return loads;
+}
+
+void
+records_lock_wait(struct request *rq, struct entity *entity, const int64_t *ids, int count,
+		  struct pending **loads, struct record **records)
+{
 	for (int i = 0; i < count; i++) {
 		struct rows *rows = db_wait(rq, loads[i]);
 
@@ -81,6 +87,14 @@ records_lock(struct request *rq, struct entity *entity, const int64_t *ids, int 
 		records[i] = record_of(rq, entity, rows_at(rows, 0));
 		records[i]->json = row_text(records[i]->row, "json_");
 	}
+}
+
+void
+records_lock(struct request *rq, struct entity *entity, const int64_t *ids, int count,
+	     struct record **records)
+{
+	records_lock_wait(rq, entity, ids, count, records_lock_send(rq, entity, ids, count),
+			  records);
 }
 
 const char *
@@ -150,6 +164,28 @@ records_changed(struct request *rq, struct record *const *records, int count, co
 		if (!rows_any(rows))
 			fail(rq, ERR_NOT_FOUND, .detail = "The record was deleted in between.");
 		record_announce(rq, records[i], rows_at(rows, 0), type);
+	}
+}
+
+struct pending **
+records_raised_send(struct request *rq, struct entity *entity, const int64_t *ids, int count)
+{
+	struct pending **loads = arena_array(&rq->arena, struct pending *, (size_t)count + 1);
+
+	for (int i = 0; i < count; i++)
+		loads[i] = db_send(rq, entity->plan->load, P_ID(ids[i]));
+	return loads;
+}
+
+void
+records_raised_wait(struct request *rq, struct record *const *records, int count,
+		    struct pending **loads, const char *type)
+{
+	for (int i = 0; i < count; i++) {
+		struct rows *rows = db_wait(rq, loads[i]);
+
+		if (rows_any(rows) && row_id(rows_at(rows, 0), "version") > records[i]->version)
+			record_announce(rq, records[i], rows_at(rows, 0), type);
 	}
 }
 

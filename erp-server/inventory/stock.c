@@ -44,6 +44,13 @@ static const char sql_bundles[] = "SELECT DISTINCT item_id AS id FROM item_compo
 				  "component_id = ANY (ARRAY(SELECT unnest($1::bigint[]))) "
 				  "AND item_id <> ALL ($1::bigint[]) ORDER BY id";
 
+/* Those the order was given some of just now: of one order there is one transaction at a time. */
+static const char sql_raise_reserved[] =
+	"UPDATE item i SET version = version + 1, updated_at = now() "
+	"WHERE i.id = ANY (ARRAY(SELECT unnest($2::bigint[]))) "
+	"AND EXISTS (SELECT FROM stock_reservation r WHERE r.sales_order_id = $1 "
+	"  AND r.item_id = i.id AND r.updated_at = now())";
+
 /* Items somebody waits for although some are free. */
 static const char sql_sweep[] =
 	"SELECT DISTINCT d.item_id FROM sales_order_line l "
@@ -53,6 +60,8 @@ static const char sql_sweep[] =
 	"AND EXISTS (SELECT FROM item_stock s WHERE s.item_id = d.item_id "
 	"  AND s.warehouse_id = o.warehouse_id AND s.on_hand > s.reserved) "
 	"ORDER BY d.item_id LIMIT 100";
+
+#define CHANGED "item.availability_changed"
 
 /* As many as stock_waiting.sql answers. */
 #define WAITING_MAX 100
@@ -82,8 +91,8 @@ hold_rows(struct request *rq, struct stock_hold *hold, struct rows *rows)
 {
 	hold->count = rows_count(rows);
 	hold->ids = ids_text(rq, rows);
-	hold->items = arena_array(&rq->arena, struct record *, (size_t)hold->count + 1);
-	records_lock(rq, &item_entity, ids_of(rq, rows), hold->count, hold->items);
+	hold->items = ids_of(rq, rows);
+	hold->before = records_lock_send(rq, &item_entity, hold->items, hold->count);
 }
 
 void
@@ -220,28 +229,66 @@ stock_adjust(struct request *rq, int64_t adjustment_id)
 /* ---- telling ---- */
 
 static bool is_other(struct request *rq, const struct record *item, const struct row *now);
+static void bundles_changed(struct request *rq, struct rows *bundles);
+
+/* As they were when they were locked. */
+static struct record **
+held_items(struct request *rq, const struct stock_hold *hold)
+{
+	struct record **items =
+		arena_array(&rq->arena, struct record *, (size_t)hold->count + 1);
+
+	records_lock_wait(rq, &item_entity, hold->items, hold->count, hold->before, items);
+	return items;
+}
 
 void
 stock_done(struct request *rq, const struct stock_hold *hold)
 {
-	struct record **changed;
-	struct pending *pending;
-	struct rows *now, *bundles;
+	struct record **items, **changed;
+	struct pending *bundles, *levels;
+	struct rows *now;
 	int count = 0;
 
 	if (hold->count == 0)
 		return;
-	pending = db_send(rq, sql_bundles, P_TEXT(hold->ids));
-	now = db_all(rq, sql_levels, P_TEXT(hold->ids));
-	bundles = db_wait(rq, pending);
-	changed = arena_array(&rq->arena, struct record *,
-			      (size_t)(hold->count + rows_count(bundles) + 1));
-	records_lock(rq, &item_entity, ids_of(rq, bundles), rows_count(bundles), changed);
-	count = rows_count(bundles);
+	bundles = db_send(rq, sql_bundles, P_TEXT(hold->ids));
+	levels = db_send(rq, sql_levels, P_TEXT(hold->ids));
+	items = held_items(rq, hold);
+	changed = arena_array(&rq->arena, struct record *, (size_t)hold->count + 1);
+	now = db_wait(rq, levels);
+	bundles_changed(rq, db_wait(rq, bundles));
 	for (int i = 0; i < hold->count; i++)
-		if (is_other(rq, hold->items[i], rows_at(now, i)))
-			changed[count++] = hold->items[i];
-	records_changed(rq, changed, count, "item.availability_changed");
+		if (is_other(rq, items[i], rows_at(now, i)))
+			changed[count++] = items[i];
+	records_changed(rq, changed, count, CHANGED);
+}
+
+void
+stock_done_reserved(struct request *rq, const struct stock_hold *hold, int64_t order_id)
+{
+	struct pending *bundles, **now;
+	struct record **items;
+
+	if (hold->count == 0)
+		return;
+	db_do(rq, sql_raise_reserved, P_ID(order_id), P_TEXT(hold->ids));
+	bundles = db_send(rq, sql_bundles, P_TEXT(hold->ids));
+	now = records_raised_send(rq, &item_entity, hold->items, hold->count);
+	items = held_items(rq, hold);
+	bundles_changed(rq, db_wait(rq, bundles));
+	records_raised_wait(rq, items, hold->count, now, CHANGED);
+}
+
+/* Of a bundle there are as many as its components allow. */
+static void
+bundles_changed(struct request *rq, struct rows *bundles)
+{
+	int count = rows_count(bundles);
+	struct record **records = arena_array(&rq->arena, struct record *, (size_t)count + 1);
+
+	records_lock(rq, &item_entity, ids_of(rq, bundles), count, records);
+	records_changed(rq, records, count, CHANGED);
 }
 
 /* Held for a bundle's sake only, an item may be as it was. */

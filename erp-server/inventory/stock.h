@@ -18,16 +18,18 @@
 #include <stdint.h>
 
 struct request;
-struct record;
+struct pending;
 
 struct stock_hold {
-	struct record **items; /* locked, with their state from before */
+	int64_t *items;
 	int count;
-	const char *ids; /* "{3,5}" */
+	const char *ids;         /* the same as "{3,5}" */
+	struct pending **before; /* their state once they are locked */
 };
 
 /* The items an order's lines take out of stock (a bundle's components), or the ones named. Held
- * too are the other components of bundles that wait for one of them. */
+ * too are the other components of bundles that wait for one of them. Queued, not awaited: what
+ * follows is done under the locks. */
 void stock_hold_order(struct request *rq, struct stock_hold *hold, int64_t order_id);
 void stock_hold_item(struct request *rq, struct stock_hold *hold, int64_t item_id);
 
@@ -54,5 +56,9 @@ const char *stock_adjust(struct request *rq, int64_t adjustment_id);
 
 /* The items' events: item.availability_changed. Call it last. */
 void stock_done(struct request *rq, const struct stock_hold *hold);
+
+/* The same where nothing was changed but by stock_reserve for this order: without a look between
+ * lock and events, so that others wait less. */
+void stock_done_reserved(struct request *rq, const struct stock_hold *hold, int64_t order_id);
 
 #endif

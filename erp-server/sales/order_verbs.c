@@ -132,15 +132,15 @@ order_confirm(struct request *rq, struct record *order)
 		customer = db_send(rq, sql_customer, P_ID(record_id(order, "customer_id")));
 		db_do(rq, sql_components, P_ID(order->id));
 	}
+	db_do(rq, sql_confirm, P_ID(order->id));
 	stock_hold_order(rq, &hold, order->id);
 	check_lines(rq, rows_at(db_wait(rq, lines), 0));
 	if (first)
 		check_customer(rq, order, rows_at(db_wait(rq, customer), 0));
-	db_do(rq, sql_confirm, P_ID(order->id));
 	stock_reserve(rq, order->id, &hold);
 	order_refresh(rq, order->id);
 	order_promise(rq, order->id);
-	stock_done(rq, &hold);
+	stock_done_reserved(rq, &hold, order->id);
 }
 
 void

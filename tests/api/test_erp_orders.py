@@ -131,6 +131,31 @@ def test_confirming_reserves_what_is_there_and_back_orders_the_rest(erp):
     assert events(erp, "sales-orders", made) == ["sales_order.created", "sales_order.confirmed"]
 
 
+def last_change(erp, record):
+    """Type of its last event and what it says has changed; the versions are without a gap."""
+    found = erp.get(f"/items/{record['id']}/timeline")["data"]
+    versions = [event["version"] for event in found][::-1]
+    assert versions == list(range(1, len(found) + 1))
+    return found[0]["type"], sorted(found[0]["changes"])
+
+
+def test_an_order_tells_once_of_each_item_it_was_given_some_of_and_of_no_other(erp):
+    plenty, none, twice = item(erp, stock=10), item(erp), item(erp, stock=5)
+    bundled = item(erp, components=[{"component_id": plenty["id"], "quantity": "2"}])
+    before = again(erp, "items", none)
+    made = confirmed(erp, [line(plenty, "4"), line(none, "5"), line(twice), line(twice)])
+    for told in (plenty, twice):
+        assert last_change(erp, told) == ("item.availability_changed", ["available", "reserved"])
+        assert events(erp, "items", told).count("item.availability_changed") == 2
+    assert last_change(erp, bundled)[0] == "item.availability_changed"
+    assert again(erp, "items", none) == before
+    verb(erp, "sales-orders", made, "confirm")   # once more: nothing is left to be given
+    assert events(erp, "items", plenty).count("item.availability_changed") == 2
+    confirmed(erp, [line(bundled, "2")])
+    assert last_change(erp, plenty) == ("item.availability_changed", ["available", "reserved"])
+    assert available(erp, bundled) == (0, 0, 1)
+
+
 def test_an_order_with_everything_in_stock_is_promised_for_today_or_the_wanted_day(erp):
     thing = item(erp, stock=9)
     made = confirmed(erp, [line(thing)])
