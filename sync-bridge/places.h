@@ -21,7 +21,7 @@ struct place {
 	TAILQ_ENTRY(place) entry;
 };
 
-/* Yields until there is room. */
+/* Yields until there is room. Nothing may unwind from here until places_leave. */
 void places_enter(struct place *place, struct bridge_route *route);
 /* answered: how long it took says something of the target. */
 void places_leave(struct place *place, bool answered);
