@@ -10,6 +10,7 @@
 #include "stock_issue.sql.h"
 #include "stock_missing.sql.h"
 #include "stock_reserve.sql.h"
+#include "stock_sweep.sql.h"
 #include "stock_waiting.sql.h"
 
 /* With the other components of bundles that wait for one of these items. */
@@ -50,16 +51,6 @@ static const char sql_raise_reserved[] =
 	"WHERE i.id = ANY (ARRAY(SELECT unnest($2::bigint[]))) "
 	"AND EXISTS (SELECT FROM stock_reservation r WHERE r.sales_order_id = $1 "
 	"  AND r.item_id = i.id AND r.updated_at = now())";
-
-/* Items somebody waits for although some are free. */
-static const char sql_sweep[] =
-	"SELECT DISTINCT d.item_id FROM sales_order_line l "
-	"JOIN sales_order o ON o.id = l.sales_order_id "
-	"JOIN order_demand d ON d.order_line_id = l.id "
-	"WHERE l.short > 0 AND o.status IN ('confirmed', 'partially_delivered') "
-	"AND EXISTS (SELECT FROM item_stock s WHERE s.item_id = d.item_id "
-	"  AND s.warehouse_id = o.warehouse_id AND s.on_hand > s.reserved) "
-	"ORDER BY d.item_id LIMIT 100";
 
 #define CHANGED "item.availability_changed"
 
@@ -308,7 +299,7 @@ is_other(struct request *rq, const struct record *item, const struct row *now)
 void
 stock_sweep(struct request *rq)
 {
-	struct rows *items = db_all(rq, sql_sweep);
+	struct rows *items = db_all(rq, sql_stock_sweep);
 
 	for (int i = 0; i < rows_count(items); i++) {
 		struct stock_hold hold;
