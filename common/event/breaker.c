@@ -30,9 +30,10 @@ breaker_succeeded(struct breaker *breaker)
 static void
 breaker_open(struct breaker *breaker, uint64_t now_ms, bool reached)
 {
-	uint64_t most = reached ? BREAKER_DELAY_MAX_MS : BREAKER_DELAY_UNREACHABLE_MS;
+	uint64_t first = reached ? BREAKER_DELAY_MS : BREAKER_DELAY_AWAY_MS;
+	uint64_t most = reached ? BREAKER_DELAY_MAX_MS : BREAKER_DELAY_AWAY_MAX_MS;
 
-	breaker->delay_ms = breaker->delay_ms == 0 ? BREAKER_DELAY_MS : breaker->delay_ms * 2;
+	breaker->delay_ms = breaker->delay_ms == 0 ? first : breaker->delay_ms * 2;
 	if (breaker->delay_ms > most)
 		breaker->delay_ms = most;
 	breaker->state = BREAKER_OPEN;

@@ -3,8 +3,8 @@
  *	closed --5 failures in a row--> open --after 1 s--> probing --success--> closed
  *	                                 ^------failure, delay doubles-------'
  *
- * The delay doubles to 30 s; to 2 s only while the target is away (not reached), because asking
- * costs it nothing then, and it should be noticed soon when it is back.
+ * The delay doubles to 30 s. While the target is away (not reached) it begins with 125 ms and doubles
+ * to 2 s only, because asking costs it nothing then, and it should be noticed soon when it is back.
  *
  * A success of any attempt closes it. Only breaker_allows moves it from open to probing, and it
  * says yes once: that attempt is the probe.
@@ -18,7 +18,8 @@
 #define BREAKER_FAILURES 5
 #define BREAKER_DELAY_MS 1000
 #define BREAKER_DELAY_MAX_MS 30000
-#define BREAKER_DELAY_UNREACHABLE_MS 2000
+#define BREAKER_DELAY_AWAY_MS 125
+#define BREAKER_DELAY_AWAY_MAX_MS 2000
 
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_PROBING };
 

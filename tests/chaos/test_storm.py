@@ -63,8 +63,9 @@ def wait_and_tell(stack, seconds=90):
         try:
             return idle(stack.api("bridge"), 1)
         except AssertionError:
-            print(f"\nnot idle {second + 1} s after the last client was answered:")
-            for each in still_open(stack)[:20]:
+            left = still_open(stack)
+            print(f"\nnot idle {second + 1} s after the last client was answered: {len(left)} left")
+            for each in left[:5]:
                 print(f"  {each}")
     idle(stack.api("bridge"), 1)
 
@@ -88,6 +89,7 @@ def test_after_a_storm_nothing_is_lost_doubled_or_out_of_order(stack):
     business.stopping.set()
     storm.heal()
     healed = time.monotonic()
+    print(f"\nat healing {len(still_open(stack))} were under way")
     business.stop()
     answered = time.monotonic() - healed
     wait_and_tell(stack)

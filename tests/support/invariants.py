@@ -421,6 +421,14 @@ def both_sides_are_equal(stack, crm, erp):
     balances_and_stock_are_mirrored(stack, erp, crm)
 
 
+def link_of(path):
+    """Where it leads; None when it was closed meanwhile."""
+    try:
+        return os.readlink(path)
+    except FileNotFoundError:
+        return None
+
+
 def resources(stack):
     """Open files, open sockets and resident megabytes of each daemon."""
     used = {}
@@ -428,7 +436,7 @@ def resources(stack):
         folder = f"/proc/{process.pid}"
         with open(f"{folder}/statm") as statm:
             pages = int(statm.read().split()[1])
-        names = [os.readlink(file) for file in os.scandir(f"{folder}/fd")]
+        names = [name for file in os.scandir(f"{folder}/fd") if (name := link_of(file.path))]
         sockets = sum(name.startswith("socket:") for name in names)
         used[name] = {"files": len(names) - sockets, "sockets": sockets,
                       "megabytes": pages * 4096 >> 20}
