@@ -436,8 +436,8 @@ def resources(stack):
         folder = f"/proc/{process.pid}"
         with open(f"{folder}/statm") as statm:
             pages = int(statm.read().split()[1])
-        names = [name for file in os.scandir(f"{folder}/fd") if (name := link_of(file.path))]
-        sockets = sum(name.startswith("socket:") for name in names)
+        names = [link for file in os.scandir(f"{folder}/fd") if (link := link_of(file.path))]
+        sockets = sum(link.startswith("socket:") for link in names)
         used[name] = {"files": len(names) - sockets, "sockets": sockets,
                       "megabytes": pages * 4096 >> 20}
     return used
