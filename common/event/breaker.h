@@ -3,8 +3,9 @@
  *	closed --5 failures in a row--> open --after 1 s--> probing --success--> closed
  *	                                 ^------failure, delay doubles-------'
  *
- * The delay doubles to 30 s. While the target is away (not reached) it begins with 125 ms and doubles
- * to 2 s only, because asking costs it nothing then, and it should be noticed soon when it is back.
+ * The delay doubles to 30 s. While the target is away (not reached) it begins with 125 ms and
+ * doubles to 2 s only, because asking costs it nothing then, and it should be noticed soon when it
+ * is back.
  *
  * A success of any attempt closes it. Only breaker_allows moves it from open to probing, and it
  * says yes once: that attempt is the probe.
