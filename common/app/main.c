@@ -1,4 +1,5 @@
 /* common/app/main.c -- brings a daemon up: options, schema, routes, then one or more processes. */
+#include <malloc.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,17 @@ struct app *
 app_current(void)
 {
 	return &app;
+}
+
+/* What is larger is a rare piece of work's own, and goes back to the system when that has ended.
+ * Left to itself malloc raises its limit with the first such piece, and keeps all later ones. */
+#define LARGE_BYTES (512 * 1024)
+
+static void
+memory_start(void)
+{
+	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+	mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
 }
 
 static void
@@ -173,6 +185,7 @@ app_main(const struct daemon *daemon, int argc, char **argv)
 
 	app.daemon = daemon;
 	start_log(daemon);
+	memory_start();
 	if (first < argc && daemon->command)
 		return daemon->command(argc - first, argv + first);
 	if (first < argc) {

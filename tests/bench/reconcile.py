@@ -51,12 +51,13 @@ def one_run(stack, bridge):
 
 
 class Measured:
-    """One run, with the CPU seconds of each process and the bridge's most memory while it ran."""
+    """One run, with the CPU seconds of each process, the bridge's most memory, and what it kept."""
 
     def __init__(self, stack, bridge):
         processes = {name: process.pid for name, process in stack.processes.items()}
         processes["postgres"] = use.postmaster(stack)
         before = {name: use.cpu_seconds(pid) for name, pid in processes.items()}
+        first = use.resident(processes["bridge"])
         self.peak, ended = 0, threading.Event()
 
         def look():
@@ -67,6 +68,7 @@ class Measured:
         self.run = one_run(stack, bridge)
         ended.set()
         watcher.join()
+        self.kept = use.resident(processes["bridge"]) - first
         self.rows = self.run["rows_compared"] / 2
         self.seconds = float(self.run["seconds"])
         self.cpu = {name: use.cpu_seconds(pid) - before[name] for name, pid in processes.items()}
@@ -130,6 +132,7 @@ def bench(stack, figures, make_accounts, paced, seconds):
     for name, used in sorted(again.cpu.items(), key=lambda each: -each[1]):
         figures.row(f"  CPU of {name}", f"{1e6 * used / again.rows:,.0f}", "us", "for one record")
     figures.at_most("the bridge's memory meanwhile", again.peak, "MB", 60)
+    figures.at_most("  kept after the run", first.kept, "MB", 4)
     if again is not first:
         figures.at_most("  a second run takes more", again.peak - first.peak, "MB", 4)
     traffic(stack, figures, ids, 2 * seconds, paced, "no limit")
