@@ -10,6 +10,7 @@
 #include "db/db.h"
 #include "lane.h"
 #include "outcome.h"
+#include "shard.h"
 #include "sweep.h"
 
 #define NAMED_MAX 100
@@ -119,7 +120,7 @@ causes_changed(struct request *rq, const char *system, const char *entity, int64
 {
 	struct rows *freed;
 
-	if (!outcome_parked.rejected)
+	if (!outcome_parked.rejected && !shard_shared())
 		return;
 	freed = db_all(rq, sql_free,
 		       P_TEXT(arena_printf(&rq->arena, "%s:%s:%" PRId64, system, entity, id)),

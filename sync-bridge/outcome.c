@@ -75,8 +75,9 @@ shortened(struct request *rq, const char *text, size_t max)
 	return arena_strndup(&rq->arena, text, length);
 }
 
-/* Before it is written, so that whoever sets it free from now on looks for it. */
-static void
+/* Before it is written, so that whoever sets it free from now on looks for it. Answers whether it
+ * is one of those. */
+static bool
 note_parked(struct delivery *d)
 {
 	if (d->state == STATE_WAITING && links_known(d->waiting_for, d->message->route->to))
@@ -88,8 +89,10 @@ note_parked(struct delivery *d)
 	else if (d->state == STATE_REJECTED && d->ref_count)
 		outcome_parked.rejected = true;
 	else
-		return;
+		return false;
 	outcome_parked.times++;
+	outcome_parked.writing++;
+	return true;
 }
 
 /* Not written: someone ended it meanwhile, or it is not ours any more. */
@@ -133,7 +136,6 @@ write_row(struct request *rq, void *arg)
 	struct row *row;
 
 	message_ref(m, ref);
-	note_parked(d);
 	row = db_one(rq, sql_finish, P_ID(m->id), P_TEXT(state_names[d->state]),
 		     P_ID(d->counted ? 1 : 0), d->delay_ms < 0 ? P_NULL : P_ID(d->delay_ms),
 		     P_TEXT(shortened(rq, d->code, 60)), P_TEXT(shortened(rq, d->reason, 1900)),
@@ -141,7 +143,7 @@ write_row(struct request *rq, void *arg)
 		     P_TEXT(d->target_ref), P_TEXT(depends(rq, d)), P_TEXT(ref),
 		     P_BOOL(m->route->mirror), P_ID(d->target_version),
 		     P_TEXT(m->route->from->name), P_TEXT(m->route->entity), P_ID(m->source_id),
-		     P_TEXT(m->route->name), P_ID(m->version), 
+		     P_TEXT(m->route->name), P_ID(m->version),
 		     P_BOOL(outcome_parked.waiting || shard_shared()),
 		     P_BOOL(outcome_parked.rejected || shard_shared()), P_ID(m->shard),
 		     P_ID(m->term));
@@ -164,9 +166,15 @@ void
 outcome_write(struct request *rq, struct delivery *d)
 {
 	uint64_t began = clock_us();
+	bool parked = note_parked(d);
+	bool written = request_run(rq, write_row, d);
 	char ref[REF_MAX];
 
-	if (!request_run(rq, write_row, d)) {
+	if (parked) {
+		outcome_parked.times++;
+		outcome_parked.writing--;
+	}
+	if (!written) {
 		d->deferred = true;
 		log_fault(rq, "outcome");
 		return;

@@ -12,10 +12,12 @@ void outcome_write(struct request *rq, struct delivery *delivery);
 const char *state_name(enum message_state state);
 
 /* Whether messages may be there that an outcome could set free. Searching for them costs, so it is
- * only done when there are: set when one is written, and by each sweep. */
+ * only done when there are: set when one is written, and by each sweep during which none was. It
+ * knows of this process's own: where several share the work, each searches always. */
 struct parked {
 	bool waiting, rejected;
-	unsigned long times;      /* one was written */
+	int writing;              /* being written now */
+	unsigned long times;      /* writing one began or ended */
 };
 extern struct parked outcome_parked;
 

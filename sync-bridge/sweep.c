@@ -166,6 +166,8 @@ sweep_inherit(void)
 {
 	for (int i = 0; i < bridge.system_count; i++)
 		bridge.systems[i].back++;
+	outcome_parked.waiting = outcome_parked.rejected = true;
+	outcome_parked.times++;
 	lane_sweep_soon(0);
 }
 
@@ -224,7 +226,7 @@ note_state(const struct row *row, unsigned long parked, bool counted)
 {
 	if (counted)
 		open_count = (long)row_id(row, "open");
-	if (outcome_parked.times == parked) {
+	if (outcome_parked.times == parked && !outcome_parked.writing) {
 		outcome_parked.waiting = row_bool(row, "waiting");
 		outcome_parked.rejected = row_bool(row, "rejected");
 	}

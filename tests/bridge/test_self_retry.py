@@ -1,6 +1,8 @@
 """tests/bridge/test_self_retry.py -- a refused handover goes on when its cause is gone."""
+import contextlib
 import time
 
+import psycopg2
 import pytest
 from conftest import end_stack, new_stack
 from fake_system import post_event
@@ -186,6 +188,41 @@ def test_a_cause_that_goes_while_the_refusal_is_on_its_way_is_not_missed(lone): 
     eventually(order_is_accepted)
     assert [c.body["state"] for c in lone.crm.effects if c.path.endswith("/handover")] == [
         "rejected", "accepted"]
+
+
+def test_a_refusal_that_is_written_while_the_sweep_looks_is_freed_all_the_same(lone):  # noqa: F811
+    lone.start()
+    lone.account_known(1)
+    lone.product_known(1)
+    url = lone.stack.database_url
+    with contextlib.closing(psycopg2.connect(url)) as writing, \
+            contextlib.closing(psycopg2.connect(url)) as looking:
+        def rule(call):
+            if is_order(call) and not lone.erp.puts("crm:opportunity:17")[1:]:
+                writing.cursor().execute("SELECT FROM bridge.message WHERE source_id = 17 AND"
+                                         " entity = 'opportunity' FOR UPDATE")
+                return NO
+            return None
+        lone.erp.rule = rule
+        lone.deal(17)
+
+        def the_refusal_waits_to_be_written():
+            return lone.stack.sql("SELECT count(*) FROM pg_locks WHERE NOT granted") != "0"
+        eventually(the_refusal_waits_to_be_written)
+        time.sleep(1.2)   # a look finds nobody rejected, and no other follows until the end
+        looking.cursor().execute("LOCK TABLE bridge.route_state")
+        writing.rollback()
+
+        def it_is_rejected():
+            return lone.stack.sql("SELECT count(*) FROM bridge.message WHERE depends IS NOT NULL")\
+                == "1"
+        eventually(it_is_rejected)
+        time.sleep(0.1)   # its causes have been looked for
+        post_event(lone.api, lone.erp, lone.erp.event("customer", CUSTOMER, version=2))
+
+        def it_is_free():
+            return not it_is_rejected()
+        eventually(it_is_free)
 
 
 def test_a_busy_record_does_not_make_a_storm(lone):  # noqa: F811

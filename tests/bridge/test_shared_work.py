@@ -1,8 +1,11 @@
 """tests/bridge/test_shared_work.py -- several bridge daemons on one database, one that fails."""
+import contextlib
 import re
 import signal
 import threading
+import time
 
+import psycopg2
 from fake_system import post_event
 from lone_bridge import lone, one_lone_bridge  # noqa: F401
 from waiting import eventually
@@ -258,6 +261,33 @@ def test_a_deal_waits_for_what_another_daemon_brings(lone):
     lone.erp.rule = lambda call: None
     lone.account(account, version=2, api=other.api)
     assert lone.ended("opportunity", deal)["state"] == "applied"
+
+
+def test_a_deal_is_freed_by_a_cause_that_another_daemon_hears_of(lone):
+    """Which does not know yet that one was refused."""
+    session, other = two(lone)
+    deal = next(shard for shard, pid in lone.shards().items() if pid == session and shard)
+    lone.product_known(1)
+    lone.account_known(1)
+    lone.erp.rule = lambda call: (422, {"code": "validation", "detail": "No such currency."}) \
+        if call.method == "PUT" and "/sales-orders/" in call.path else None
+    lone.account(1)
+    lone.all_ended()
+    time.sleep(1.2)   # both have looked, and found none
+    with contextlib.closing(psycopg2.connect(lone.stack.database_url)) as looking:
+        looking.cursor().execute("LOCK TABLE bridge.route_state")   # no other look follows
+
+        def it_is_rejected():
+            return lone.stack.sql("SELECT count(*) FROM bridge.message WHERE depends IS NOT NULL")\
+                == "1"
+        lone.deal(deal)
+        eventually(it_is_rejected)
+        time.sleep(0.1)   # its causes have been looked for
+        post_event(other.api, lone.erp, lone.erp.event("currency", {"id": 9, "code": "XTS"}))
+
+        def it_is_free():
+            return not it_is_rejected()
+        eventually(it_is_free)
 
 
 def test_the_inbox_is_full_for_all_daemons_and_what_waits_at_the_source_comes_through(lone):
