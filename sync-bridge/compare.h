@@ -37,9 +37,9 @@ struct comparison_of_route {
 	const char *started;         /* when the run began, by the database's clock */
 
 	struct shape *shape;
-	struct bucket *sources, *targets;
+	struct bucket *buckets;
 	uint64_t source_rows, target_rows;
-	int buckets;                 /* that differed */
+	int differing;               /* buckets */
 	struct suspect *suspects;
 	int suspect_count;
 	struct counts counts;

@@ -101,7 +101,7 @@ write_route(struct request *rq, struct run *run, const struct comparison_of_rout
 	const char *compared = shape_names(rq, c->shape, true);
 
 	db_all(rq, sql_route, P_ID(run->id), P_ID(++run->position), P_TEXT(c->route->name),
-	       P_ID((int64_t)c->source_rows), P_ID((int64_t)c->target_rows), P_ID(c->buckets),
+	       P_ID((int64_t)c->source_rows), P_ID((int64_t)c->target_rows), P_ID(c->differing),
 	       P_ID(n->suspects), P_ID(n->in_flight), P_ID(n->missing), P_ID(n->extra),
 	       P_ID(n->differs), P_ID(n->repaired), P_ID(n->held), P_TEXT(compared ? compared : ""),
 	       P_TEXT(shape_names(rq, c->shape, false)), P_ID((int64_t)(clock_ms() - began_ms)),
