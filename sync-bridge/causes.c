@@ -84,6 +84,12 @@ causes_note(struct request *rq, struct delivery *d, const cJSON *problem)
 		add(d, before[i]);
 }
 
+/* $1 the shards. Those refused last before a process ended, which may not have come to look. */
+static const char sql_refused_last[] =
+	"SELECT id FROM message WHERE depends IS NOT NULL AND source_id % 61 = ANY ($1::int[])"
+	" AND finished_at > (SELECT max(finished_at) - interval '10 s' FROM message"
+	"  WHERE depends IS NOT NULL) ORDER BY id LIMIT 500";
+
 struct look {
 	const struct delivery *d;
 	uint64_t began;
@@ -113,6 +119,15 @@ causes_missed(struct request *rq, const struct delivery *d, uint64_t began)
 
 	if (d->state == STATE_REJECTED && d->ref_count && !request_run(rq, look, &call))
 		log_fault(rq, "causes");
+}
+
+void
+causes_inherited(struct request *rq)
+{
+	struct rows *rows = db_all(rq, sql_refused_last, P_TEXT(shard_list(rq)));
+
+	for (int i = 0; i < rows_count(rows); i++)
+		db_one(rq, sql_causes_missed, P_ID(row_id(rows_at(rows, i), "id")), P_NULL);
 }
 
 void

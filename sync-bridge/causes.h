@@ -20,6 +20,10 @@ void causes_note(struct request *rq, struct delivery *delivery, const cJSON *pro
  * while it was on its way, that is since began (clock_ms). Yields; never fails by unwinding. */
 void causes_missed(struct request *rq, const struct delivery *delivery, uint64_t began);
 
+/* Shards were taken over, perhaps from a process that ended between the two: the same for what was
+ * refused last. Yields; may fail. */
+void causes_inherited(struct request *rq);
+
 /* A change of the record that no route takes. Yields; may fail. */
 void causes_changed(struct request *rq, const char *system, const char *entity, int64_t id);
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "bridge.h"
+#include "causes.h"
 #include "db/db.h"
 #include "epoch.h"
 #include "lane.h"
@@ -71,6 +72,7 @@ static const char sql_open[] =
 static struct event *timer;
 static uint64_t due_at;       /* clock_ms of the timer, 0 when it is not set */
 static bool leading, running, again, stopped;
+static unsigned inherited;    /* shards were taken so often, and not looked through yet */
 static long open_count;       /* as of the last count, and what came in and ended here since */
 static int64_t position;      /* up to here a backlog is loaded; 0: there is none */
 static uint64_t count_after;  /* clock_ms, as the following */
@@ -168,7 +170,20 @@ sweep_inherit(void)
 		bridge.systems[i].back++;
 	outcome_parked.waiting = outcome_parked.rejected = true;
 	outcome_parked.times++;
+	inherited++;
 	lane_sweep_soon(0);
+}
+
+static void
+look_through(struct request *rq)
+{
+	unsigned seen = inherited;
+
+	if (!seen)
+		return;
+	causes_inherited(rq);
+	if (inherited == seen)
+		inherited = 0;
 }
 
 static const char *
@@ -284,8 +299,10 @@ static void
 look(struct request *rq, void *arg)
 {
 	int *loaded = arg;
-	bool counted = look_around(rq);
+	bool counted;
 
+	look_through(rq);
+	counted = look_around(rq);
 	if (!shard_any() || (counted && open_count == 0) || app_current()->draining)
 		return;
 	call_back(rq);

@@ -1,5 +1,6 @@
 """tests/bridge/test_self_retry.py -- a refused handover goes on when its cause is gone."""
 import contextlib
+import threading
 import time
 
 import psycopg2
@@ -223,6 +224,58 @@ def test_a_refusal_that_is_written_while_the_sweep_looks_is_freed_all_the_same(l
         def it_is_free():
             return not it_is_rejected()
         eventually(it_is_free)
+
+
+def test_a_cause_that_goes_while_the_bridge_dies_is_not_missed(lone):  # noqa: F811
+    """It dies when the refusal is written, and before it has looked what changed meanwhile."""
+    lone.start()
+    lone.account_known(1)
+    lone.product_known(1)
+    lone.account(1)
+    lone.all_ended()
+    mine = "SELECT FROM bridge.message WHERE source_id = 17 AND entity = 'opportunity' FOR UPDATE"
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    first, second = (psycopg2.connect(lone.stack.database_url) for _ in range(2))
+
+    def waits(count):
+        def so_many_wait():
+            return lone.stack.sql(waiting) == str(count)
+        eventually(so_many_wait)
+
+    def rule(call):
+        if not is_order(call) or len(lone.erp.puts("crm:opportunity:17")) > 1:
+            return None
+        api = lone.stack.api("bridge")   # on a thread of its own
+        post_event(api, lone.erp, lone.erp.event("customer", CUSTOMER, version=2))
+
+        def change_has_been_worked():
+            return [m["state"] for m in api.all("/messages", entity="customer",
+                                                source_id=101)] == ["applied"]
+        eventually(change_has_been_worked)
+        first.cursor().execute(mine)
+        return NO
+    lone.erp.rule = rule
+    lone.deal(17)
+    waits(1)
+    behind = threading.Thread(target=lambda: second.cursor().execute(mine))
+    behind.start()
+    waits(2)
+    first.rollback()
+    behind.join()
+    waits(1)   # with the refusal written, what changed meanwhile cannot be looked for
+    lone.kill()
+    lone.stack.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                   " WHERE wait_event_type = 'Lock'")
+    assert lone.stack.sql("SELECT state FROM bridge.message WHERE source_id = 17"
+                          " AND entity = 'opportunity'") == "rejected"
+    first.close()
+    second.close()
+    lone.stack.start_daemon("bridge")
+    lone.stack.wait_ready("bridge")
+
+    def order_is_accepted():
+        return lone.message("opportunity", 17)["state"] == "applied"
+    eventually(order_is_accepted)
 
 
 def test_a_busy_record_does_not_make_a_storm(lone):  # noqa: F811
