@@ -1,13 +1,15 @@
 /* sync-bridge/mapping.c -- runs jq programs by libjq, and stops those that run away. */
 #include "mapping.h"
 
+#include <errno.h>
 #include <jq.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -67,12 +69,29 @@ alarm_rang(int signal_number)
 	}
 }
 
+/* By this thread's CPU time: a process that was frozen, or got none, has not run away. A timer is
+ * not inherited, so each process makes its own. */
+static timer_t
+own_timer(void)
+{
+	static timer_t timer;
+	static pid_t owner;
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
+
+	if (owner != getpid()) {
+		if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer) != 0)
+			die("no timer for mappings: %s", strerror(errno));
+		owner = getpid();
+	}
+	return timer;
+}
+
 static void
 alarm_set(long ms)
 {
-	struct itimerval after = { .it_value = { .tv_usec = ms * 1000 } };
+	struct itimerspec after = { .it_value = { .tv_nsec = ms * 1000000 } };
 
-	setitimer(ITIMER_REAL, &after, NULL);
+	timer_settime(own_timer(), 0, &after, NULL);
 }
 
 static void

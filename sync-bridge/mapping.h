@@ -1,6 +1,6 @@
 /* sync-bridge/mapping.h -- jq programs, compiled once as a set and run on changes.
  *
- * A run that takes longer than 250 ms is stopped and is an error. A program that would reach
+ * A run that takes more than 250 ms of CPU is stopped and is an error. A program that would reach
  * outside of the change (env, input, debug, import ...) does not compile; $ENV is null. Not for
  * threads.
  */

@@ -1,6 +1,8 @@
 """tests/bridge/test_config.py -- a broken bridge.json stops the start, saying where and why."""
 import json
+import signal
 import subprocess
+import time
 
 import pytest
 from fake_system import post_event
@@ -184,6 +186,21 @@ def test_a_mapping_that_fails_rejects_its_message_and_stops_nobody_else(lone, te
     event = lone.erp.event("sales_order", order)
     assert post_event(lone.api, lone.erp, event).status == 202
     assert lone.ended("sales_order", 7)["state"] == "applied"
+
+
+def test_a_mapping_is_not_stopped_because_the_bridge_was_frozen_in_it(lone):
+    """Its time is that of the CPU: a long one takes some 50 ms of it, a freeze takes none."""
+    lone.start(own_mapping(lone, ". as $change | reduce range(50000) as $i (0; . + $i)"
+                                 " | $change.record | {name}"))
+    ids = range(1, 13)
+    for id in ids:
+        lone.account(id)
+    for _ in range(20):
+        lone.signal(signal.SIGSTOP)
+        time.sleep(0.3)
+        lone.signal(signal.SIGCONT)
+        time.sleep(0.03)
+    assert [lone.ended("account", id)["state"] for id in ids] == ["applied"] * len(ids)
 
 
 def test_a_corrected_mapping_and_a_retry_bring_the_message_across(lone):
