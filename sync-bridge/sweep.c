@@ -72,7 +72,7 @@ static const char sql_open[] =
 static struct event *timer;
 static uint64_t due_at;       /* clock_ms of the timer, 0 when it is not set */
 static bool leading, running, again, stopped;
-static unsigned inherited;    /* shards were taken so often, and not looked through yet */
+static unsigned inherited;    /* so often shards were taken since they were looked through */
 static long open_count;       /* as of the last count, and what came in and ended here since */
 static int64_t position;      /* up to here a backlog is loaded; 0: there is none */
 static uint64_t count_after;  /* clock_ms, as the following */
