@@ -14,7 +14,7 @@
 
 #define SLOT_BYTES (1024 * 1024)   /* of one process; only what is used takes memory */
 #define LABELS_MAX 240
-#define STALE_MS 60000
+#define STALE_US 60000000u
 
 /* One combination of labels; its values follow the text. Only its process writes. */
 struct series {
@@ -138,7 +138,7 @@ set(const struct metric *metric, uint64_t *at, uint64_t now)
 		return;
 	__atomic_store_n(at, now, __ATOMIC_RELAXED);
 	if (metric->type == METRIC_LATEST)
-		__atomic_store_n(at + 1, clock_ms(), __ATOMIC_RELAXED);
+		__atomic_store_n(at + 1, clock_us(), __ATOMIC_RELAXED);
 }
 
 void
@@ -324,7 +324,7 @@ write_sum(struct text *out, const struct metric *metric, const struct sum *sum)
 		return;
 	}
 	if (metric->type == METRIC_LATEST &&
-	    (sum->values[1] == 0 || clock_ms() - sum->values[1] > STALE_MS))
+	    (sum->values[1] == 0 || clock_us() - sum->values[1] > STALE_US))
 		return;
 	text_add(out, metric->name);
 	if (*sum->labels)
