@@ -161,6 +161,17 @@ def is_order(call):
     return call.method == "PUT" and "/sales-orders/" in call.path
 
 
+def customer_changes(lone):  # noqa: F811
+    """And that has been worked; called in a rule, on a thread of its own."""
+    api = lone.stack.api("bridge")
+    post_event(api, lone.erp, lone.erp.event("customer", CUSTOMER, version=2))
+
+    def change_has_been_worked():
+        return [m["state"] for m in api.all("/messages", entity="customer",
+                                            source_id=101)] == ["applied"]
+    eventually(change_has_been_worked)
+
+
 def test_a_cause_that_goes_while_the_refusal_is_on_its_way_is_not_missed(lone):  # noqa: F811
     lone.start()
     lone.account_known(1)
@@ -173,13 +184,7 @@ def test_a_cause_that_goes_while_the_refusal_is_on_its_way_is_not_missed(lone): 
         if not is_order(call) or not left[0]:
             return None
         left[0] -= 1
-        api = lone.stack.api("bridge")   # on a thread of its own
-        post_event(api, lone.erp, lone.erp.event("customer", CUSTOMER, version=2))
-
-        def change_has_been_worked():
-            return [m["state"] for m in api.all("/messages", entity="customer",
-                                                source_id=101)] == ["applied"]
-        eventually(change_has_been_worked)
+        customer_changes(lone)
         return NO
     lone.erp.rule = rule
     lone.deal(17)
@@ -245,13 +250,7 @@ def test_a_cause_that_goes_while_the_bridge_dies_is_not_missed(lone):  # noqa: F
     def rule(call):
         if not is_order(call) or len(lone.erp.puts("crm:opportunity:17")) > 1:
             return None
-        api = lone.stack.api("bridge")   # on a thread of its own
-        post_event(api, lone.erp, lone.erp.event("customer", CUSTOMER, version=2))
-
-        def change_has_been_worked():
-            return [m["state"] for m in api.all("/messages", entity="customer",
-                                                source_id=101)] == ["applied"]
-        eventually(change_has_been_worked)
+        customer_changes(lone)
         first.cursor().execute(mine)
         return NO
     lone.erp.rule = rule
