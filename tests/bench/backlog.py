@@ -211,13 +211,14 @@ def poison(stack, figures, make_accounts, paced, latencies, seconds):
 
     def p99(records):
         newest = stack.sql("SELECT max(id) FROM crm.event")
-        paced(100 * seconds * 2, 100, lambda turn: change(records[turn % len(records)], turn))
+        paced(100 * seconds * 8, 100, lambda turn: change(records[turn % len(records)], turn))
         idle(stack.api("bridge"), 300)
         found = latencies(stack, f"(SELECT * FROM crm.event WHERE id > {newest} AND type ="
                           f" 'account.updated' AND record_id <> {sick})",
                           "(SELECT * FROM erp.event WHERE type = 'customer.updated')")
         return found[int(0.99 * len(found))]
     # By turns, the best of each: a p99 is the few slowest, and something else may have been it.
+    # Of 800 changes it swung between 0.8 and 1.35 of itself, so there are 3,200.
     runs = [(p99(ids), p99(ids[:99] + [sick])) for _ in range(3)]
     well, ill = (min(each) for each in zip(*runs))
     figures.row("p99 of the others with 1 % poisoned records", f"{ill:.1f}", "ms",
