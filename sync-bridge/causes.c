@@ -86,9 +86,17 @@ causes_note(struct request *rq, struct delivery *d, const cJSON *problem)
 
 /* $1 the shards. Those refused last before a process ended, which may not have come to look. */
 static const char sql_refused_last[] =
-	"SELECT id FROM message WHERE depends IS NOT NULL AND source_id % 61 = ANY ($1::int[])"
+	"SELECT array_agg(id) AS ids FROM message"
+	" WHERE depends IS NOT NULL AND source_id % 61 = ANY ($1::int[])"
 	" AND finished_at > (SELECT max(finished_at) - interval '10 s' FROM message"
-	"  WHERE depends IS NOT NULL) ORDER BY id LIMIT 500";
+	"  WHERE depends IS NOT NULL)";
+
+static void
+due_soon(struct rows *freed)
+{
+	for (int i = 0; i < rows_count(freed); i++)
+		lane_sweep_soon((uint64_t)row_id(rows_at(freed, i), "ms"));
+}
 
 struct look {
 	const struct delivery *d;
@@ -100,16 +108,16 @@ static void
 look(struct request *rq, void *arg)
 {
 	const struct look *look = arg;
-	struct row *row = NULL;
+	const char *ids = arena_printf(&rq->arena, "{%" PRId64 "}", look->d->message->id);
+	struct rows *freed;
 	uint64_t sent;
 
 	do {
 		sent = clock_ms();
-		row = db_one(rq, sql_causes_missed, P_ID(look->d->message->id),
-			     P_ID((int64_t)(sent - look->began) + MARGIN_MS));
-	} while (!row && clock_ms() - sent > MARGIN_MS);
-	if (row)
-		lane_sweep_soon((uint64_t)row_id(row, "ms"));
+		freed = db_all(rq, sql_causes_missed, P_TEXT(ids),
+			       P_ID((int64_t)(sent - look->began) + MARGIN_MS));
+	} while (!rows_any(freed) && clock_ms() - sent > MARGIN_MS);
+	due_soon(freed);
 }
 
 void
@@ -124,10 +132,10 @@ causes_missed(struct request *rq, const struct delivery *d, uint64_t began)
 void
 causes_inherited(struct request *rq)
 {
-	struct rows *rows = db_all(rq, sql_refused_last, P_TEXT(shard_list(rq)));
+	struct row *last = db_one(rq, sql_refused_last, P_TEXT(shard_list(rq)));
 
-	for (int i = 0; i < rows_count(rows); i++)
-		db_one(rq, sql_causes_missed, P_ID(row_id(rows_at(rows, i), "id")), P_NULL);
+	if (!row_null(last, "ids"))
+		due_soon(db_all(rq, sql_causes_missed, P_TEXT(row_text(last, "ids")), P_NULL));
 }
 
 void
@@ -140,8 +148,7 @@ causes_changed(struct request *rq, const char *system, const char *entity, int64
 	freed = db_all(rq, sql_free,
 		       P_TEXT(arena_printf(&rq->arena, "%s:%s:%" PRId64, system, entity, id)),
 		       P_TEXT(arena_printf(&rq->arena, "%s:%s:*", system, entity)));
-	for (int i = 0; i < rows_count(freed); i++)
-		lane_sweep_soon((uint64_t)row_id(rows_at(freed, i), "ms"));
+	due_soon(freed);
 	if (rows_any(freed))
 		sweep_tell_all();
 }

@@ -1,9 +1,9 @@
--- sync-bridge/causes_missed.sql -- takes rejected message $1 up again when what it depends on changed in the last $2 ms,
--- or, when $2 is null, since a minute before it was refused.
--- What it pulled itself was there before it was refused.
+-- sync-bridge/causes_missed.sql -- takes rejected messages $1 up again when what they depend on changed in the last $2 ms,
+-- or, when $2 is null, since a minute before they were refused.
+-- What they pulled themselves was there before.
 UPDATE message m SET state = 'received', round = m.round + 1, depends = NULL, finished_at = NULL, updated_at = now(),
 	next_at = now() + least(interval '50 ms' * (2 ^ least(m.round + 1, 7) - 1), interval '5 s')
-WHERE m.id = $1 AND m.state = 'rejected' AND m.depends IS NOT NULL AND (
+WHERE m.id = ANY ($1::bigint[]) AND m.state = 'rejected' AND m.depends IS NOT NULL AND (
 	EXISTS (
 		SELECT FROM unnest(m.depends) AS d (ref)
 		JOIN message o ON o.source_id =

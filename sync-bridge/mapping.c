@@ -296,7 +296,8 @@ run_error(const struct mapping *mapping, struct arena *arena, jv result)
 
 	if (timed_out) {
 		jv_free(result);
-		return arena_printf(arena, "%s: stopped after %d ms", mapping->where, RUN_MS_MAX);
+		return arena_printf(arena, "%s: stopped after %d ms of CPU time", mapping->where,
+				    RUN_MS_MAX);
 	}
 	said = jv_invalid_get_msg(result);
 	if (jv_get_kind(said) != JV_KIND_STRING)
